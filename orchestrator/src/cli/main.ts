@@ -1,0 +1,2 @@
+const x: number = 3;
+console.log(x, process.version, process.argv.slice(2));
