@@ -1,10 +1,10 @@
 // Reads the error table out of a descriptor set: the custom options on the values of ErrorReason.
 import {
+  createFileRegistry,
+  type DescEnum,
   fromBinary,
   getExtension,
   hasExtension,
-  createFileRegistry,
-  type DescEnum,
   type Message,
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';

@@ -16,13 +16,7 @@ const root = resolve(import.meta.dirname, '../..');
 const identityFile = 'contract/identity.json';
 
 /** Files and folders, below the root, that nobody edits by hand. */
-const generated = [
-  'contract/go/gen',
-  'contract/ts/gen',
-  'contract/rust/gen',
-  identityFile,
-  'docs/errors.md',
-] as const;
+const generated = ['contract/go/gen', 'contract/ts/gen', 'contract/rust/gen', identityFile, 'docs/errors.md'] as const;
 
 const buf = (...args: string[]): void => {
   execFileSync(process.execPath, [join(root, 'node_modules/@bufbuild/buf/bin/buf'), ...args], {
@@ -36,9 +30,7 @@ const buf = (...args: string[]): void => {
 const nextIdentity = (descriptorSet: Buffer): Identity => {
   const digest = createHash('sha256').update(descriptorSet).digest('hex');
   const file = join(root, identityFile);
-  const committed: Identity = existsSync(file)
-    ? JSON.parse(readFileSync(file, 'utf8'))
-    : { revision: 0, digest: '' };
+  const committed: Identity = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { revision: 0, digest: '' };
   return committed.digest === digest ? committed : { revision: committed.revision + 1, digest };
 };
 

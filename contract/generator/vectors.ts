@@ -115,7 +115,12 @@ const awkward = (field: DescField): readonly Awkward[] => {
         ]
       );
     case 'list': {
-      const items = field.listKind === 'scalar' ? (scalars[field.scalar] ?? []) : field.listKind === 'enum' ? enumValues(field.enum) : [];
+      const items =
+        field.listKind === 'scalar'
+          ? (scalars[field.scalar] ?? [])
+          : field.listKind === 'enum'
+            ? enumValues(field.enum)
+            : [];
       if (field.listKind === 'message') return [['one empty and one full', [{}, full(field.message)]]];
       return [['all awkward values', items.map(([, json]) => json)]];
     }
@@ -163,16 +168,22 @@ const ownershipKeys = (): Buffer[] => [
 
 const ownership = (): JsonValue => ({
   rule: 'the node with the greatest XXH64 (seed 0) of name 0x00 namespace 0x00 key; ties go to the bytewise greater name',
-  cases: [['cache-0'], ['cache-0', 'cache-1'], ['cache-0', 'cache-1', 'cache-2', 'cache-3', 'cache-4']].flatMap((names) =>
-    ['default', 'demo'].flatMap((namespace) =>
-      ownershipKeys().map((key) => ({
-        nodes: names,
-        namespace,
-        key: base64(key),
-        owner: ownerOf(names.map((name) => ({ name })), namespace, key)?.name ?? '',
-        weights: names.map((name) => weightOf(name, namespace, key).toString()),
-      })),
-    ),
+  cases: [['cache-0'], ['cache-0', 'cache-1'], ['cache-0', 'cache-1', 'cache-2', 'cache-3', 'cache-4']].flatMap(
+    (names) =>
+      ['default', 'demo'].flatMap((namespace) =>
+        ownershipKeys().map((key) => ({
+          nodes: names,
+          namespace,
+          key: base64(key),
+          owner:
+            ownerOf(
+              names.map((name) => ({ name })),
+              namespace,
+              key,
+            )?.name ?? '',
+          weights: names.map((name) => weightOf(name, namespace, key).toString()),
+        })),
+      ),
   ),
 });
 

@@ -1,6 +1,7 @@
 // A small typed client of the cache: it sends each key to the node that owns it.
 import { type CallOptions, type ChannelOptions, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { fromServiceError } from './errors.ts';
+import { CacheServiceClient } from './gen/bimetal/cache/v1/cache_service.ts';
 import {
   DeleteRequest,
   type DeleteResponse,
@@ -13,7 +14,6 @@ import {
   TouchRequest,
   type TouchResponse,
 } from './gen/bimetal/cache/v1/operations.ts';
-import { CacheServiceClient } from './gen/bimetal/cache/v1/cache_service.ts';
 import type { Topology } from './gen/bimetal/control/v1/control_service.ts';
 import { NodeUnavailableError } from './gen/error-classes.ts';
 import { ownerOf } from './ownership.ts';

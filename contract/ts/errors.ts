@@ -1,13 +1,13 @@
 // From what travels on gRPC to one error class per reason.
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { BimetalError, type ErrorDetails } from './bimetal-error.ts';
+import type { BimetalError, ErrorDetails } from './bimetal-error.ts';
+import { toMilliseconds } from './durations.ts';
 import { type Error as ContractError, ErrorReason } from './gen/bimetal/errors/v1/errors.ts';
 import { errorClasses } from './gen/error-classes.ts';
 import { errorTable, type Reason } from './gen/error-table.ts';
 import type { Duration } from './gen/google/protobuf/duration.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from './gen/google/rpc/error_details.ts';
 import { Status } from './gen/google/rpc/status.ts';
-import { toMilliseconds } from './durations.ts';
 
 const domain = 'bimetal';
 
