@@ -9,6 +9,7 @@ export {
   type UnaryOptions,
   unary,
 } from './client.ts';
+export { describeContract } from './describe.ts';
 export { fromMilliseconds, toMilliseconds } from './durations.ts';
 export { errorOf, fromResult, fromServiceError } from './errors.ts';
 export * from './gen/error-classes.ts';
