@@ -1,0 +1,121 @@
+import type { Driver, DriverKind } from '../drivers/driver.ts';
+import type { Instance } from '../drivers/instance.ts';
+import { OrchestratorError } from '../errors.ts';
+import type { ContractGate } from '../identity/contract-gate.ts';
+import type { LogHub } from '../logs/hub.ts';
+import type { PlatformModel, Topology } from '../model/types.ts';
+import type { Reaper } from '../process/reaper-client.ts';
+import type { OwnedRun } from '../run/run-file.ts';
+
+/** How long everything together may drain at the end of a run: a Ctrl-C is to be over within a second. */
+export const drainLimitMs = 800;
+
+export interface PlatformParts {
+  readonly name: string;
+  readonly model: PlatformModel;
+  readonly driver: Driver;
+  readonly hub: LogHub;
+  readonly reaper: Reaper;
+  readonly run: OwnedRun;
+  readonly gate: ContractGate;
+  readonly token: string;
+  readonly runToken: string;
+}
+
+/** A platform that was started and is ours: disposing of it ends it. */
+export class Platform implements AsyncDisposable {
+  readonly #parts: PlatformParts;
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: PlatformParts) {
+    this.#parts = parts;
+  }
+
+  /** About services with an older contract that fits. */
+  get remarks(): readonly string[] {
+    return this.#parts.gate.remarks;
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  get driver(): DriverKind {
+    return this.#parts.driver.kind;
+  }
+
+  get model(): PlatformModel {
+    return this.#parts.model;
+  }
+
+  /** The secret of ControlService and of namespace writes at nodes. */
+  get runToken(): string {
+    return this.#parts.runToken;
+  }
+
+  /** The secret of the control API. */
+  get controlToken(): string {
+    return this.#parts.token;
+  }
+
+  /** What the services know: on the container driver its addresses hold between containers only. */
+  get topology(): Topology {
+    return this.#parts.driver.topology;
+  }
+
+  /** The topology with addresses that this machine can reach, for clients here. */
+  get clientTopology(): Topology {
+    const { epoch, nodes } = this.topology;
+    return {
+      epoch,
+      nodes: nodes.map((node) => ({ ...node, address: this.instance(node.name).address(this.#nodePort(node.name)) })),
+    };
+  }
+
+  #nodePort(name: string): string {
+    return this.instance(name).spec.spec.node?.port ?? '';
+  }
+
+  get logs(): LogHub {
+    return this.#parts.hub;
+  }
+
+  /** In start order. */
+  get instances(): readonly Instance[] {
+    return this.#parts.driver.instances;
+  }
+
+  instance(name: string): Instance {
+    const found = this.instances.find((instance) => instance.name === name);
+    if (found) return found;
+    const known = this.instances.map((instance) => instance.name).join(', ');
+    throw new OrchestratorError('USAGE', `There is no instance ${name}; there are ${known}.`);
+  }
+
+  instancesOf(service: string): Instance[] {
+    return this.instances.filter((instance) => instance.service === service);
+  }
+
+  /** Where the control API of this run listens, for other commands to find. */
+  announce(control: string): void {
+    const instances = this.instances.map(({ name, addresses }) => [name, { addresses }]);
+    this.#parts.run.update({ control, instances: Object.fromEntries(instances) });
+  }
+
+  /** Ends everything: first by draining, then by force. A second call only waits for the first. */
+  stop(drainMs = drainLimitMs): Promise<void> {
+    this.#stopped ??= this.#stop(drainMs);
+    return this.#stopped;
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    const { driver, run, reaper } = this.#parts;
+    await driver.stop(drainMs);
+    run.release();
+    await reaper.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
