@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { installPackages } from './install.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const startedAt = Math.round(performance.timeOrigin);
 const ownMajor = Number(process.versions.node.split('.')[0]);
 
 const fail = (sentence) => {
@@ -32,6 +33,7 @@ const runOn = (node) => {
       ...process.env,
       // Compiled code is kept between runs: it saves about 0.2 s of each start.
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.cache', 'bimetal-compile'),
+      BIMETAL_STARTED_AT: String(startedAt),
       // The orchestrator ends when this pipe closes, so it does not outlive a bootstrap that was killed.
       BIMETAL_BOOTSTRAP_FD: '3',
     },

@@ -10,6 +10,12 @@ import type { OwnedRun } from '../run/run-file.ts';
 /** How long everything together may drain at the end of a run: a Ctrl-C is to be over within a second. */
 export const drainLimitMs = 800;
 
+/** Fits the `Topology` of contract/ts, whose arrays are not read-only. */
+export interface ClientTopology {
+  readonly epoch: bigint;
+  readonly nodes: { name: string; tag: number; address: string }[];
+}
+
 export interface PlatformParts {
   readonly name: string;
   readonly model: PlatformModel;
@@ -64,10 +70,10 @@ export class Platform implements AsyncDisposable {
   }
 
   /** The topology with addresses that this machine can reach, for clients here. */
-  get clientTopology(): Topology {
+  get clientTopology(): ClientTopology {
     const { epoch, nodes } = this.topology;
     return {
-      epoch,
+      epoch: BigInt(epoch),
       nodes: nodes.map((node) => ({ ...node, address: this.instance(node.name).address(this.#nodePort(node.name)) })),
     };
   }
@@ -100,6 +106,11 @@ export class Platform implements AsyncDisposable {
   announce(control: string): void {
     const instances = this.instances.map(({ name, addresses }) => [name, { addresses }]);
     this.#parts.run.update({ control, instances: Object.fromEntries(instances) });
+  }
+
+  /** Calls back when the reaper is gone while we are not. */
+  onReaperLost(listener: () => void): void {
+    this.#parts.reaper.onLost(listener);
   }
 
   /** Ends everything: first by draining, then by force. A second call only waits for the first. */

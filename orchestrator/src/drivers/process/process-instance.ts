@@ -159,6 +159,7 @@ export class ProcessInstance extends Instance {
     this.#endExpected = true;
     this.setState('stopping');
     child.closeStdin();
+    if (this.spec.spec.build.kind === 'node') child.signal('SIGTERM');
     child.signal('SIGCONT');
     if (!(await child.exitedWithin(ms))) await this.kill();
   }

@@ -1,0 +1,32 @@
+import { Command, Option } from 'commander';
+import type { LogLevel } from '../../logs/record.ts';
+import { logLevelOption, withTarget } from '../options.ts';
+
+export interface UpOptions {
+  readonly name: string;
+  readonly json?: true;
+  readonly driver?: 'process' | 'container';
+  readonly ports: 'fixed' | 'free';
+  readonly release?: true;
+  readonly logLevel: LogLevel;
+  readonly show: LogLevel;
+}
+
+export const upCommand = (): Command =>
+  withTarget(new Command('up'))
+    .description('build what changed, start the platform, and stay until Ctrl-C')
+    .addOption(
+      new Option('--driver <driver>', 'run native processes or containers; default: what this machine can')
+        .choices(['process', 'container'])
+        .env('BIMETAL_DRIVER'),
+    )
+    .addOption(
+      new Option('--ports <which>', 'the ports of the model, or any').choices(['fixed', 'free']).default('fixed'),
+    )
+    .option('--release', 'optimised builds of the native services')
+    .addOption(logLevelOption('--log-level <level>', 'what the services log').env('BIMETAL_LOG_LEVEL').default('info'))
+    .addOption(logLevelOption('--show <level>', 'the least level shown here').default('info'))
+    .action(async (options: UpOptions) => {
+      const { up } = await import('../up.ts');
+      await up(options);
+    });

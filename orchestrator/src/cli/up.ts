@@ -1,0 +1,113 @@
+import { styleText } from 'node:util';
+import { failures, OrchestratorError } from '../errors.ts';
+import { logFilter } from '../logs/filter.ts';
+import { formatRecord } from '../logs/format.ts';
+import { LogHub } from '../logs/hub.ts';
+import { hostPort } from '../model/compose.ts';
+import { instancesOf } from '../model/instances.ts';
+import { platform as model } from '../model/platform.ts';
+import type { Platform } from '../platform/platform.ts';
+import { startPlatform } from '../platform/start.ts';
+import { runQuietly } from '../platform/steps.ts';
+import { watchInterrupts } from '../run/signals.ts';
+import { chooseDriver } from '../toolchain/choose.ts';
+import type { UpOptions } from './commands/up.ts';
+import { printJson, printLine } from './output.ts';
+import { drawSteps } from './progress.ts';
+
+/** Starts the platform and owns it until somebody wants it to end. */
+export const up = async (options: UpOptions): Promise<void> => {
+  const interrupts = watchInterrupts(() => process.exit(failures.INTERRUPTED.exitCode));
+  const say = (text: string): void => {
+    if (!options.json) process.stderr.write(`${text}\n`);
+  };
+  try {
+    const hub = new LogHub();
+    await using platform = await start(options, hub, interrupts.first, say);
+    await serve(platform, options, interrupts.first);
+    say('Stopping …');
+  } finally {
+    interrupts.dispose();
+  }
+};
+
+const start = async (
+  options: UpOptions,
+  hub: LogHub,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<Platform> => {
+  const { driver, reason } = await chooseDriver(options.driver);
+  say(`Driver: ${driver} (${reason}). Builds: ${options.release ? 'release' : 'development'}.`);
+  try {
+    return await startPlatform({
+      name: options.name,
+      driver,
+      ports: options.ports,
+      release: options.release ?? false,
+      settings: { LOG_LEVEL: options.logLevel },
+      hub,
+      signal,
+      runSteps: options.json ? runQuietly : drawSteps,
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new OrchestratorError('INTERRUPTED', 'Interrupted; what had been started was ended.', { cause: error });
+  }
+};
+
+/** Resolves when the run is to end. */
+const serve = async (platform: Platform, options: UpOptions, interrupted: AbortSignal): Promise<void> => {
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  interrupted.addEventListener('abort', () => end());
+  if (interrupted.aborted) end();
+  // Without the reaper nobody would clean up after us, so we do not go on.
+  platform.onReaperLost(end);
+
+  const { serveRun } = await import('../run/serve-run.ts');
+  const served = await serveRun(platform, { statusPort: options.ports === 'free' ? 0 : statusPort(), onStop: end });
+  try {
+    const readyMs = Date.now() - startedAt();
+    if (options.json) printJson({ ready: true, readyMs, ...served.status() });
+    else printLine(summary(platform, served.statusPage, readyMs));
+    const stopLogs = showLogs(platform.logs, options);
+    await ended;
+    stopLogs();
+  } finally {
+    await served.close();
+  }
+};
+
+const statusPort = (): number => {
+  const [dashboard] = instancesOf(model, 'dashboard');
+  return dashboard ? hostPort(dashboard, 'http') : 0;
+};
+
+/** When the person pressed return, as near as we know. */
+const startedAt = (): number => Number(process.env['BIMETAL_STARTED_AT'] ?? performance.timeOrigin);
+
+const showLogs = (hub: LogHub, { json, show }: UpOptions): (() => void) => {
+  const matches = logFilter({ level: show });
+  return hub.subscribe((record) => {
+    if (matches(record)) printLine(json ? JSON.stringify(record) : formatRecord(record));
+  });
+};
+
+const summary = (platform: Platform, statusPage: string, readyMs: number): string => {
+  const gateway = platform.instancesOf('gateway')[0]?.url('http') ?? '';
+  const nodes = platform.clientTopology.nodes.map(({ name, address }) => `${name} ${address}`).join('   ');
+  const example = platform.instancesOf('example')[0];
+  const bold = (text: string): string => styleText('bold', text);
+  return `
+${styleText('green', '●')} ${bold(`Ready in ${(readyMs / 1000).toFixed(1)} s`)}
+
+  Gateway      ${bold(gateway)}   (API: ${gateway}/docs)
+  Status page  ${bold(statusPage)}
+  Nodes        ${nodes}${example ? `\n  Example      ${example.url('http')}` : ''}
+${platform.remarks.map((remark) => `\n  Note: ${remark}`).join('')}
+  Try it:  curl -X PUT ${gateway}/v1/cache/demo/hello -H 'Content-Type: application/json' -d '{"hello":"world"}'
+           curl -i ${gateway}/v1/cache/demo/hello
+
+  Ctrl-C stops everything. In another terminal: ./bimetal status, ./bimetal logs -f
+`;
+};

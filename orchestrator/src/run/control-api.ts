@@ -1,0 +1,89 @@
+import { timingSafeEqual } from 'node:crypto';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { OrchestratorError, toOrchestratorError } from '../errors.ts';
+import { logFilter } from '../logs/filter.ts';
+import { logLevels } from '../logs/record.ts';
+import type { Platform } from '../platform/platform.ts';
+import { streamRecords } from './log-stream.ts';
+import type { Status } from './status.ts';
+
+export interface ControlOptions {
+  readonly platform: Platform;
+  readonly status: () => Status;
+  /** Asked to end the run. */
+  readonly onStop: () => void;
+}
+
+const actions = ['start', 'stop', 'restart', 'kill', 'pause', 'resume'] as const;
+
+const instanceParams = z.object({ name: z.string(), action: z.enum(actions) });
+const stopBody = z
+  .object({ timeoutMs: z.number().int().min(0).max(600_000).optional(), force: z.boolean().optional() })
+  .nullish();
+const logsQuery = z.object({
+  follow: z.stringbool().default(false),
+  from: z.string().optional(),
+  level: z.enum(logLevels).optional(),
+  text: z.string().optional(),
+  tail: z.coerce.number().int().min(0).max(100_000).default(1000),
+});
+
+/** What the other commands ask the owner of a run: on loopback, with the token of the run file. */
+export const createControlApi = ({ platform, status, onStop }: ControlOptions): FastifyInstance => {
+  const app = Fastify({ forceCloseConnections: true });
+
+  const expected = Buffer.from(`Bearer ${platform.controlToken}`);
+  app.addHook('onRequest', async (request, reply) => {
+    const given = Buffer.from(request.headers.authorization ?? '');
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      return reply.code(401).send({ code: 'USAGE', message: 'The token of the run file is needed.' });
+    }
+  });
+  app.setErrorHandler((thrown, _request, reply) => {
+    const error =
+      thrown instanceof z.ZodError
+        ? new OrchestratorError('USAGE', z.prettifyError(thrown))
+        : toOrchestratorError(thrown);
+    const status = error.code === 'USAGE' ? 400 : error.code === 'INTERNAL' ? 500 : 409;
+    return reply.code(status).send({ code: error.code, message: error.message, details: error.details });
+  });
+
+  app.get('/v1/status', async () => status());
+
+  app.post('/v1/stop', async (_request, reply) => {
+    await reply.code(202).send({});
+    onStop();
+  });
+
+  app.post('/v1/instances/:name/:action', async (request) => {
+    const { name, action } = instanceParams.parse(request.params);
+    const body = stopBody.parse(request.body) ?? {};
+    const options = {
+      ...(body.timeoutMs !== undefined && { timeoutMs: body.timeoutMs }),
+      ...(body.force !== undefined && { force: body.force }),
+    };
+    const instance = platform.instance(name);
+    await instance[action](options);
+    return { name, state: instance.state };
+  });
+
+  app.get('/v1/logs', async (request, reply) => {
+    const { follow, tail, from, level, text } = logsQuery.parse(request.query);
+    const matches = logFilter({
+      ...(from !== undefined && { from: from.split(',') }),
+      ...(level !== undefined && { level }),
+      ...(text !== undefined && { text }),
+    });
+    reply.hijack();
+    streamRecords(platform.logs, reply.raw, {
+      matches,
+      tail,
+      follow,
+      frame: (json) => `${json}\n`,
+      type: 'application/x-ndjson',
+    });
+  });
+
+  return app;
+};
