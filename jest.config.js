@@ -17,7 +17,13 @@ export const transform = {
     },
   ],
 };
-export const roots = ['<rootDir>/orchestrator', '<rootDir>/services', '<rootDir>/tests', '<rootDir>/contract/ts'];
+export const roots = [
+  '<rootDir>/orchestrator',
+  '<rootDir>/services',
+  '<rootDir>/tests',
+  '<rootDir>/contract/ts',
+  '<rootDir>/tools',
+];
 export const testMatch = ['**/*.spec.ts'];
 export const modulePathIgnorePatterns = ['<rootDir>/target', '<rootDir>/build', '<rootDir>/.bimetal'];
 export const coverageProvider = 'v8';
