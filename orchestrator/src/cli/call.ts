@@ -96,20 +96,20 @@ const connect = async (
   const descriptor = await reflection.getDescriptorBySymbol(service);
   // Bytes as base64, 64-bit integers and enums as strings, absent fields left out.
   const packages = descriptor.getPackageObject({ longs: String, enums: String, bytes: String, defaults: false });
-  const constructor = service
+  const found = service
     .split('.')
     .reduce<unknown>(
       (at, part) => (typeof at === 'object' && at !== null ? (at as GrpcObject)[part] : undefined),
       packages,
     );
-  if (!isConstructor(constructor)) throw new OrchestratorError('USAGE', `Reflection has no definition of ${service}.`);
-  const definitions: Record<string, Definition> = Reflect.get(constructor, 'service');
+  if (!isConstructor(found)) throw new OrchestratorError('USAGE', `Reflection has no definition of ${service}.`);
+  const definitions: Record<string, Definition> = Reflect.get(found, 'service');
   const definition = Object.values(definitions).find(({ path }) => path === `/${service}/${method}`);
   if (!definition) {
     const known = Object.values(definitions).map(({ path }) => path.split('/').at(-1));
     throw new OrchestratorError('USAGE', `${service} has no method ${method}; it has ${known.join(', ')}.`);
   }
-  return { client: new constructor(address, credentials.createInsecure(), channelOptions), definition };
+  return { client: new found(address, credentials.createInsecure(), channelOptions), definition };
 };
 
 const parseRequests = (json: string | undefined, { requestStream }: Definition): object[] => {

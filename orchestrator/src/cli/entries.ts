@@ -16,7 +16,7 @@ export const getEntry = async (key: string, options: GetOptions): Promise<void> 
   }
   requireSuccess(answer);
   if (options.json) {
-    printJson({ ...describe(key, options, answer), ...valueOf(answer.body) });
+    printJson({ ...describe(key, options, answer), ...readableValue(answer.body) });
     return;
   }
   if (options.include) {
@@ -115,7 +115,7 @@ const describe = (key: string, { namespace }: EntryOptions, answer: HttpAnswer):
 });
 
 /** A value that is JSON stands as it is, any other one in base64. */
-const valueOf = (body: Buffer): object => {
+const readableValue = (body: Buffer): object => {
   try {
     return { value: JSON.parse(body.toString()) };
   } catch {

@@ -3,6 +3,7 @@ import { failures, OrchestratorError } from '../errors.ts';
 import { logFilter } from '../logs/filter.ts';
 import { formatRecord } from '../logs/format.ts';
 import { LogHub } from '../logs/hub.ts';
+import { readModelChange } from '../model/change-file.ts';
 import { hostPort } from '../model/compose.ts';
 import { instancesOf } from '../model/instances.ts';
 import { platform as model } from '../model/platform.ts';
@@ -46,6 +47,7 @@ const start = async (
       ports: options.ports,
       release: options.release ?? false,
       settings: { LOG_LEVEL: options.logLevel },
+      ...(options.change !== undefined && { model: readModelChange(options.change) }),
       hub,
       signal,
       runSteps: options.json ? runQuietly : drawSteps,

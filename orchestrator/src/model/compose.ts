@@ -50,8 +50,12 @@ const containerSurroundings = (model: PlatformModel, { name, index, spec }: Inst
   };
 };
 
-const environment = (model: PlatformModel, instance: InstanceSpec): Record<string, string> => {
-  const fixed = environmentOf(instance, containerSurroundings(model, instance));
+const environment = (
+  model: PlatformModel,
+  instance: InstanceSpec,
+  extra: Readonly<Record<string, string | undefined>>,
+): Record<string, string> => {
+  const fixed = environmentOf(instance, containerSurroundings(model, instance), extra);
   const escaped = Object.fromEntries(Object.entries(fixed).map(([key, value]) => [key, value.replaceAll('$', '$$')]));
   return {
     ...escaped,
@@ -63,7 +67,11 @@ const environment = (model: PlatformModel, instance: InstanceSpec): Record<strin
   };
 };
 
-const composeService = (model: PlatformModel, instance: InstanceSpec): object => {
+const composeService = (
+  model: PlatformModel,
+  instance: InstanceSpec,
+  extra: Readonly<Record<string, string | undefined>>,
+): object => {
   const { spec, service } = instance;
   const needed = spec.needs.flatMap((need) => instancesOf(model, need)).map(composeName);
   return {
@@ -71,7 +79,7 @@ const composeService = (model: PlatformModel, instance: InstanceSpec): object =>
     build: { context: '.', dockerfile: spec.image.dockerfile },
     ...(spec.image.command && { command: [...spec.image.command] }),
     ...(spec.profile === 'full' && { profiles: ['full'] }),
-    environment: environment(model, instance),
+    environment: environment(model, instance, extra),
     ports: Object.keys(spec.ports).map(
       (port) =>
         `127.0.0.1:\${${portVariable(instance, port)}:-${hostPort(instance, port)}}:${portOf(spec, port).first}`,
@@ -89,14 +97,16 @@ const composeService = (model: PlatformModel, instance: InstanceSpec): object =>
   };
 };
 
-/** docker-compose.yml for the model. */
-export const emitCompose = (model: PlatformModel): string => {
+/** docker-compose.yml for the model; `extra` are settings for every service, without the BIMETAL_ prefix. */
+export const emitCompose = (model: PlatformModel, extra: Readonly<Record<string, string | undefined>> = {}): string => {
   const instances = startOrder(model)
     .flat()
     .flatMap((service) => instancesOf(model, service));
   const document = {
     name: 'bimetal',
-    services: Object.fromEntries(instances.map((instance) => [composeName(instance), composeService(model, instance)])),
+    services: Object.fromEntries(
+      instances.map((instance) => [composeName(instance), composeService(model, instance, extra)]),
+    ),
   };
   return `${header}${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
 };

@@ -10,6 +10,7 @@ export interface UpOptions {
   readonly release?: true;
   readonly logLevel: LogLevel;
   readonly show: LogLevel;
+  readonly change?: string;
 }
 
 export const upCommand = (): Command =>
@@ -24,6 +25,7 @@ export const upCommand = (): Command =>
       new Option('--ports <which>', 'the ports of the model, or any').choices(['fixed', 'free']).default('fixed'),
     )
     .option('--release', 'optimised builds of the native services')
+    .option('--change <file>', 'JSON: what is different from the model in this run (orchestrator/README.md)')
     .addOption(logLevelOption('--log-level <level>', 'what the services log').env('BIMETAL_LOG_LEVEL').default('info'))
     .addOption(logLevelOption('--show <level>', 'the least level shown here').default('info'))
     .action(async (options: UpOptions) => {
