@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"bimetal.dev/contract"
+	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	"bimetal.dev/gateway/internal/node"
+	"google.golang.org/protobuf/proto"
+)
+
+// Do brings an operation to the owner of its key and answers the result with the name of the node that gave it. What
+// the node refused comes back as an error, too; its result is nil then.
+func (c *Cluster) Do(ctx context.Context, operation *cachev1.Operation, traceparent string) (*cachev1.OperationResult, string, *contract.Error) {
+	namespace, key, bulk := address(operation)
+	v := c.current.Load()
+	owner := v.owner(namespace, key)
+	result, err := do(ctx, owner, operation, bulk, traceparent)
+	if err != nil && err.Reason() == contract.WrongNode {
+		c.refresh(ctx, owner)
+		if next := c.current.Load(); next != v {
+			owner = next.owner(namespace, key)
+			result, err = do(ctx, owner, operation, bulk, traceparent)
+		}
+		if err != nil && err.Reason() == contract.WrongNode {
+			err = err.RetryAfter(time.Second)
+		}
+	}
+	return result, owner.Name(), err
+}
+
+// Get reads an entry. Values are asked for on the connection for small operations first; one that turns out to be
+// large is fetched on the other, so that it delays nobody.
+func (c *Cluster) Get(ctx context.Context, request *cachev1.GetRequest, traceparent string) (*cachev1.GetResponse, string, *contract.Error) {
+	limit := uint64(node.BulkBytes)
+	if request.MaxValueBytes == nil {
+		request.MaxValueBytes = &limit
+	}
+	operation := &cachev1.Operation{Operation: &cachev1.Operation_Get{Get: request}}
+	result, name, err := c.Do(ctx, operation, traceparent)
+	if err != nil {
+		return nil, name, err
+	}
+	if request.MaxValueBytes == &limit &&
+		result.GetGet().GetEntry().GetOmission() == cachev1.ValueOmission_VALUE_OMISSION_TOO_LARGE {
+		whole := proto.CloneOf(request)
+		whole.MaxValueBytes = nil
+		result, name, err = c.Do(ctx, &cachev1.Operation{Operation: &cachev1.Operation_Get{Get: whole}}, traceparent)
+		if err != nil {
+			return nil, name, err
+		}
+	}
+	return result.GetGet(), name, nil
+}
+
+func do(ctx context.Context, owner *node.Node, operation *cachev1.Operation, bulk bool, traceparent string) (*cachev1.OperationResult, *contract.Error) {
+	result, err := owner.Do(ctx, operation, bulk, traceparent)
+	if err != nil {
+		return nil, err
+	}
+	if refused := result.GetError(); refused != nil {
+		return nil, contract.FromDetail(refused)
+	}
+	if !answers(operation, result) {
+		return nil, contract.Errorf(contract.Internal, "%s answered an operation of another kind", owner.Name())
+	}
+	return result, nil
+}
+
+func (v *view) owner(namespace string, key []byte) *node.Node {
+	return v.nodes[contract.Owner(v.names, namespace, key)]
+}
+
+// address is where an operation goes: the namespace and key that decide the owner, and which connection.
+func address(operation *cachev1.Operation) (namespace string, key []byte, bulk bool) {
+	switch o := operation.GetOperation().(type) {
+	case *cachev1.Operation_Get:
+		return o.Get.GetNamespace(), o.Get.GetKey(), o.Get.MaxValueBytes == nil && !o.Get.GetOmitValue()
+	case *cachev1.Operation_Put:
+		return o.Put.GetNamespace(), o.Put.GetKey(), len(o.Put.GetValue()) > node.BulkBytes
+	case *cachev1.Operation_Delete:
+		return o.Delete.GetNamespace(), o.Delete.GetKey(), false
+	case *cachev1.Operation_Touch:
+		return o.Touch.GetNamespace(), o.Touch.GetKey(), false
+	case *cachev1.Operation_Increment:
+		return o.Increment.GetNamespace(), o.Increment.GetKey(), false
+	case *cachev1.Operation_Throttle:
+		return o.Throttle.GetNamespace(), o.Throttle.GetKey(), false
+	}
+	return "", nil, false
+}
+
+// answers says whether a result is of the operation's kind.
+func answers(operation *cachev1.Operation, result *cachev1.OperationResult) bool {
+	switch operation.GetOperation().(type) {
+	case *cachev1.Operation_Get:
+		return result.GetGet().GetResult() != nil
+	case *cachev1.Operation_Put:
+		return result.GetPut() != nil
+	case *cachev1.Operation_Delete:
+		return result.GetDelete() != nil
+	case *cachev1.Operation_Touch:
+		return result.GetTouch() != nil
+	case *cachev1.Operation_Increment:
+		return result.GetIncrement() != nil
+	}
+	return false
+}

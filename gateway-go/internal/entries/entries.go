@@ -1,0 +1,69 @@
+// Package entries serves single entries over HTTP: /v1/cache/{namespace}/{key} and what hangs below it. The value is
+// the body, as it is.
+package entries
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"bimetal.dev/contract"
+	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	"bimetal.dev/gateway/internal/exchange"
+	"bimetal.dev/gateway/internal/problem"
+	"google.golang.org/protobuf/proto"
+)
+
+// Cluster is where operations go; see cluster.Cluster.
+type Cluster interface {
+	Do(ctx context.Context, operation *cachev1.Operation, traceparent string) (*cachev1.OperationResult, string, *contract.Error)
+	Get(ctx context.Context, request *cachev1.GetRequest, traceparent string) (*cachev1.GetResponse, string, *contract.Error)
+}
+
+// Handlers are the handlers of single entries.
+type Handlers struct {
+	cluster Cluster
+	bodies  *exchange.Bodies
+}
+
+// New makes them.
+func New(cluster Cluster, bodies *exchange.Bodies) *Handlers {
+	return &Handlers{cluster: cluster, bodies: bodies}
+}
+
+// address is the namespace and key of a request.
+func address(r *http.Request) (string, []byte, error) {
+	namespace, err := exchange.Namespace(r)
+	if err != nil {
+		return "", nil, err
+	}
+	key, err := exchange.Key(r)
+	return namespace, key, err
+}
+
+// refuseIdempotencyKey keeps callers from relying on a protection that is not there yet.
+func refuseIdempotencyKey(r *http.Request) error {
+	if len(r.Header.Values("Idempotency-Key")) > 0 {
+		return contract.Errorf(contract.NotImplemented,
+			"Idempotency-Key is not in this release; leave it out and, after OUTCOME_UNKNOWN, read before you repeat")
+	}
+	return nil
+}
+
+// locate says where in the HTTP request the fields are that a node names by their path in the gRPC request.
+func locate(err *contract.Error, place func(field string) string) *contract.Error {
+	if len(err.Detail.GetViolations()) == 0 {
+		return err
+	}
+	located := contract.FromDetail(proto.CloneOf(err.Detail))
+	for _, violation := range located.Detail.GetViolations() {
+		field := strings.SplitN(violation.GetField(), ".", 2)[0]
+		switch field {
+		case "namespace", "key":
+			violation.Field = problem.InPath + field
+		default:
+			violation.Field = place(field)
+		}
+	}
+	return located
+}

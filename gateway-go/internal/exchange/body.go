@@ -1,0 +1,165 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/problem"
+	"bimetal.dev/gateway/internal/syntax"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// MaxValueBytes is the largest value that any namespace takes.
+	MaxValueBytes = 8 << 20
+	// MaxJSONBytes is the largest body of the routes that take one small JSON object.
+	MaxJSONBytes = 64 << 10
+	// freeBytes is what a request may take without asking the budget.
+	freeBytes = 64 << 10
+)
+
+// Bodies reads request bodies within a budget, so that many large ones at once are refused and do not exhaust memory.
+type Bodies struct{ budget *semaphore.Weighted }
+
+// NewBodies makes a reader with a budget in bytes for all bodies over 64 KiB together.
+func NewBodies(budget int64) *Bodies {
+	return &Bodies{budget: semaphore.NewWeighted(budget)}
+}
+
+// Read reads the whole body, at most limit bytes, in the time that the request has. release gives its memory back to
+// the budget; it is never nil.
+func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
+	release = func() {}
+	if err := checkCoding(r); err != nil {
+		return nil, release, err
+	}
+	if r.ContentLength > limit {
+		return nil, release, tooLarge(limit)
+	}
+	if r.ContentLength == 0 {
+		return nil, release, nil
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = limit
+	}
+	if size > freeBytes {
+		if !b.budget.TryAcquire(size) {
+			return nil, release, contract.Errorf(contract.Overloaded, "the gateway holds as many large request bodies as it may").
+				RetryAfter(time.Second)
+		}
+		release = func() { b.budget.Release(size) }
+	}
+	control := http.NewResponseController(w)
+	if deadline, ok := r.Context().Deadline(); ok {
+		_ = control.SetReadDeadline(deadline) // a writer that cannot is bounded by the connection's own limits
+	}
+	if r.ContentLength > 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	if err != nil {
+		release()
+		return nil, func() {}, bodyError(err, limit)
+	}
+	return body, release, nil
+}
+
+// checkCoding refuses content-coded bodies: values are stored as they come.
+func checkCoding(r *http.Request) error {
+	for _, line := range r.Header.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return contract.Errorf(contract.UnsupportedMediaType,
+					"the body is coded (Content-Encoding: %s); send it as it is", coding)
+			}
+		}
+	}
+	return nil
+}
+
+func tooLarge(limit int64) error {
+	return contract.Errorf(contract.ValueTooLarge, "the body is larger than %d bytes", limit)
+}
+
+func bodyError(err error, limit int64) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return contract.Errorf(contract.RequestTimeout, "the body did not arrive in the request's time")
+	default:
+		return contract.Errorf(contract.Cancelled, "the body ended early").Because(err)
+	}
+}
+
+// ReadJSON reads a small JSON object into a struct: known fields only, nothing behind it.
+func (b *Bodies) ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, mediaTypes ...string) error {
+	if err := WantMediaType(r, append(mediaTypes, "application/json")...); err != nil {
+		return err
+	}
+	body, release, err := b.Read(w, r, limit)
+	defer release()
+	if err != nil {
+		return err
+	}
+	return DecodeJSON(body, "#", into)
+}
+
+// WantMediaType checks the type of a body that the gateway itself reads.
+func WantMediaType(r *http.Request, want ...string) error {
+	got := syntax.Essence(r.Header.Get("Content-Type"))
+	for _, essence := range want {
+		if got == essence {
+			return nil
+		}
+	}
+	return contract.Errorf(contract.UnsupportedMediaType, "the body has the type %q; this route takes %s",
+		got, want[len(want)-1])
+}
+
+// DecodeJSON decodes one JSON text at a place of the body (a JSON pointer as URI fragment). Text that is no JSON is
+// MALFORMED_BODY; an unknown field or a wrong type is INVALID_ARGUMENT.
+func DecodeJSON(text []byte, place string, into any) *contract.Error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return contract.Errorf(contract.MalformedBody, "there is more behind the JSON text")
+	}
+	var own *contract.Error
+	var mismatch *json.UnmarshalTypeError
+	var malformed *json.SyntaxError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &mismatch):
+		field := place
+		if mismatch.Field != "" {
+			field += "/" + strings.ReplaceAll(mismatch.Field, ".", "/")
+		}
+		return problem.Invalid("", field, "has the JSON type %s, want %s", mismatch.Value, mismatch.Type)
+	case errors.As(err, &malformed):
+		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: %v at byte %d", malformed, malformed.Offset)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: it is empty or cut off")
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return problem.Invalid("", place+"/"+strings.Trim(name, `"`), "is not a field of this object")
+	}
+	return contract.Errorf(contract.MalformedBody, "the body does not fit: %v", err)
+}

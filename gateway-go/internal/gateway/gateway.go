@@ -1,0 +1,173 @@
+// Package gateway puts the parts together: listeners, routes, connections to the nodes, and the order in which all of
+// that begins and ends.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/admin"
+	"bimetal.dev/gateway/internal/cluster"
+	"bimetal.dev/gateway/internal/config"
+	"bimetal.dev/gateway/internal/exchange"
+	"bimetal.dev/gateway/internal/health"
+	"bimetal.dev/gateway/internal/lifecycle"
+	"bimetal.dev/gateway/internal/middleware"
+	"bimetal.dev/gateway/internal/namespaces"
+	"bimetal.dev/gateway/internal/node"
+	"bimetal.dev/gateway/internal/tracing"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// ErrListen says that an address cannot be bound.
+var ErrListen = errors.New("cannot listen")
+
+// Gateway is the whole process but for signals and exit codes.
+type Gateway struct {
+	config   *config.Config
+	log      *slog.Logger
+	state    *lifecycle.Lifecycle
+	metrics  *prometheus.Registry
+	records  *namespaces.Registry
+	cluster  *cluster.Cluster
+	bodies   *exchange.Bodies
+	health   *health.Handlers
+	observer *middleware.Observer
+
+	endTracing          func(context.Context) error
+	stopGRPC            func()
+	public, adminServer *http.Server
+	publicLn, adminLn   net.Listener
+	failed              chan error
+}
+
+// Start binds the listeners, connects to the nodes and serves. The line that says so is the first of the log.
+func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
+	g := &Gateway{
+		config: c, log: log, state: lifecycle.New(), metrics: prometheus.NewRegistry(),
+		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 2),
+	}
+	if g.publicLn, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("%w: listen %s: %w", ErrListen, c.Listen, err)
+	}
+	if g.adminLn, err = net.Listen("tcp", c.AdminListen); err != nil {
+		_ = g.publicLn.Close()
+		return nil, fmt.Errorf("%w: admin-listen %s: %w", ErrListen, c.AdminListen, err)
+	}
+	log.Info("listening", "addresses", map[string]string{
+		"http": g.publicLn.Addr().String(), "admin": g.adminLn.Addr().String(),
+	}, "contract_revision", contract.Revision, "contract_digest", contract.Digest, "pid", os.Getpid())
+
+	tracer, endTracing, err := tracing.Start(context.Background(), c.OTLPEndpoint, c.Instance, admin.Version)
+	if err != nil {
+		_, _ = g.publicLn.Close(), g.adminLn.Close()
+		return nil, err
+	}
+	g.endTracing = endTracing
+	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g.observer = middleware.NewObserver(g.metrics, tracer, log)
+	g.records = namespaces.NewRegistry(c.RunToken, log)
+	g.cluster = g.connect()
+	g.records.Attach(func() []*node.Node {
+		nodes, _ := g.cluster.Nodes()
+		return nodes
+	})
+	g.health = health.New(g.state, g.cluster.Nodes)
+	g.serve()
+	return g, nil
+}
+
+// connect begins the connections to the nodes.
+func (g *Gateway) connect() *cluster.Cluster {
+	seen, metrics := &node.Seen{}, node.NewMetrics(g.metrics)
+	return cluster.New(g.config.Topology, func(name, address string) *node.Node {
+		return node.Start(node.Options{
+			Name: name, Address: address, RunToken: g.config.RunToken, Seen: seen, Metrics: metrics, Log: g.log,
+			Exchange: g.records.Exchange, Window: g.config.Window,
+		})
+	})
+}
+
+func (g *Gateway) serve() {
+	adminHandler, stopGRPC := admin.New(admin.Options{
+		Instance: g.config.Instance, RunToken: g.config.RunToken, AllowedHosts: g.config.AllowedHosts,
+		DrainDelay: g.config.DrainDelay, State: g.state, Cluster: g.cluster, Health: g.health, Registry: g.metrics,
+	})
+	g.stopGRPC = stopGRPC
+	g.public, g.adminServer = g.newServer(g.routes()), g.newServer(adminHandler)
+	g.public.RegisterOnShutdown(g.state.End)
+	for _, s := range []struct {
+		server   *http.Server
+		listener net.Listener
+	}{{g.public, g.publicLn}, {g.adminServer, g.adminLn}} {
+		go func() {
+			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				g.failed <- err
+			}
+		}()
+	}
+	g.state.Serve()
+}
+
+// newServer sets the limits that keep slow or broken clients from holding on to anything.
+func (g *Gateway) newServer(handler http.Handler) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		// Longer than the longest Request-Timeout, so that this never cuts an answer that is in time. Event streams set
+		// their own.
+		WriteTimeout:   90 * time.Second,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Addr and AdminAddr are where it listens.
+func (g *Gateway) Addr() string      { return g.publicLn.Addr().String() }
+func (g *Gateway) AdminAddr() string { return g.adminLn.Addr().String() }
+
+// State is the life of the process; State().Drain begins its end.
+func (g *Gateway) State() *lifecycle.Lifecycle { return g.state }
+
+// Failed gets an error when a listener breaks.
+func (g *Gateway) Failed() <-chan error { return g.failed }
+
+// Finish is the second half of draining: after the delay it takes nothing new, lets what is in flight end within the
+// timeout, and closes everything. abort cuts both short.
+func (g *Gateway) Finish(abort context.Context, timeout time.Duration) error {
+	select {
+	case <-time.After(g.state.DrainDelay()):
+	case <-abort.Done():
+	}
+	ctx, cancel := context.WithTimeout(abort, timeout)
+	defer cancel()
+	err := g.public.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("requests were still in flight after %v", timeout)
+		_ = g.public.Close()
+	}
+	g.state.End()
+	g.cluster.Close()
+	g.records.Close()
+	g.stopGRPC()
+	_ = g.adminServer.Close()
+	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(abort), 500*time.Millisecond)
+	defer cancelFlush()
+	if flushErr := g.endTracing(flush); flushErr != nil {
+		g.log.Warn("some spans were not delivered", "error", flushErr.Error())
+	}
+	return err
+}
