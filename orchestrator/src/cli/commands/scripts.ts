@@ -18,6 +18,11 @@ const scripts: readonly Script[] = [
   { name: 'bench', description: 'measure against peers, write docs/performance.md', file: 'bench/main.ts' },
   { name: 'rename', description: 'make the template your own: rename NAME', file: 'tools/rename/rename.ts' },
   { name: 'replay', description: 'play an access trace through the gateway', file: 'orchestrator/src/replay/main.ts' },
+  {
+    name: 'orphans',
+    description: 'end the orchestrator at random moments and count what it leaves behind',
+    file: 'orchestrator/src/testing/orphans.ts',
+  },
 ];
 
 const scriptCommand = ({ name, description, file }: Script): Command =>
