@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::memory::{NodeMemory, allocation_bytes};
 use crate::namespace::{Applied, Namespace, NamespaceRecord};
 use crate::ownership::Topology;
-use crate::registry::{Change, Registry};
+use crate::registry::{Change, Registry, not_found};
 use crate::shard::{Shard, Shared};
 use crate::time::Now;
 use crate::version::believable;
@@ -210,7 +210,7 @@ impl Engine {
     pub fn namespace(&self, name: &str) -> Result<NamespaceRecord, Error> {
         match self.shared.registry.record(name) {
             Some(record) if !record.deleted => Ok(record),
-            _ => Err(Error::NamespaceNotFound { namespace: name.chars().take(80).collect() }),
+            _ => Err(not_found(name)),
         }
     }
 

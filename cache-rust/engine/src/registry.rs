@@ -1,6 +1,7 @@
 //! All namespace records a node knows, tombstones included, and the live namespaces for the hot path.
 
 use crate::error::Error;
+use crate::limits::check_namespace_name;
 use crate::memory::{Used, allocation_bytes};
 use crate::namespace::{Applied, Namespace, NamespaceRecord};
 use arc_swap::ArcSwap;
@@ -101,7 +102,10 @@ impl Registry {
     }
 }
 
-fn not_found(name: &str) -> Error {
+pub(crate) fn not_found(name: &str) -> Error {
+    if let Err(malformed) = check_namespace_name(name) {
+        return malformed;
+    }
     Error::NamespaceNotFound { namespace: name.chars().take(80).collect() }
 }
 

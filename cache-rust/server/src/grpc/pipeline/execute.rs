@@ -1,0 +1,196 @@
+//! Runs a batch, message by message: each call writes results until the message is full or the batch is done.
+
+use super::MAX_RESULT_BYTES;
+use super::parse::{Batch, Kind, Operation};
+use super::write::{self, Large};
+use crate::convert;
+use crate::lifecycle::{Phase, draining};
+use crate::node::Node;
+use crate::telemetry;
+use bimetal_contract::Error;
+use bimetal_contract::errors::ErrorReason;
+use bimetal_engine::{Get, GetOutcome, Increment, Now, Put, Touch};
+use bytes::{BufMut, Bytes};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// No result but a large value is longer than this, so a message that has this much left takes one more: a value
+/// below the engine's bound for large ones, a key, a content type, an error's sentence.
+const ONE_MORE: usize = 68 << 10;
+
+/// Operations between two looks at the clock, where no operation has a time-out.
+const CLOCK_EVERY: usize = 32;
+
+/// One batch at a time, of one stream.
+pub(super) struct Run {
+    node: Arc<Node>,
+    batch: Batch,
+    /// The next operation to execute.
+    next: usize,
+    /// A result that did not fit the last message.
+    left_over: Option<Large>,
+    arrived: Instant,
+    arrived_ms: u64,
+    /// This batch came after the node began to drain.
+    refuse: bool,
+}
+
+impl Run {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self {
+            node,
+            batch: Batch::default(),
+            next: 0,
+            left_over: None,
+            arrived: Instant::now(),
+            arrived_ms: 0,
+            refuse: false,
+        }
+    }
+
+    /// Takes the next batch; the last one must be answered. An empty batch is done at once.
+    pub(super) fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.arrived = Instant::now();
+        let now = self.node.now();
+        self.arrived_ms = now.mono_ms;
+        self.next = 0;
+        self.batch.parse(bytes)?;
+        self.node.metrics.batches.inc();
+        self.refuse = self.node.lifecycle.phase() == Phase::Draining;
+        if self.batch.seen_version > 0 && !self.node.engine.raise_clock(self.batch.seen_version, now) {
+            tracing::warn!(
+                seen_version = self.batch.seen_version,
+                "ignored a version over 60 s ahead of the clock"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether there is something to write.
+    pub(super) fn is_busy(&self) -> bool {
+        self.left_over.is_some() || self.next < self.batch.operations.len()
+    }
+
+    /// Writes one message of results.
+    pub(super) fn write_message(&mut self, out: &mut impl BufMut) {
+        let span = tracing::info_span!("pipeline batch", operations = self.batch.operations.len());
+        telemetry::continue_traceparent(&span, self.batch.traceparent());
+        let _entered = span.enter();
+
+        let mut written = 0;
+        if let Some(large) = self.left_over.take() {
+            written += large.len();
+            large.write(out);
+        }
+        let mut now = self.node.now();
+        let mut since = 0;
+        while self.next < self.batch.operations.len() && written + ONE_MORE <= MAX_RESULT_BYTES {
+            let op = &self.batch.operations[self.next];
+            since += 1;
+            if op.timeout_ms > 0 || since % CLOCK_EVERY == 0 {
+                now = self.node.now();
+            }
+            self.next += 1;
+            match self.execute(op, now, out) {
+                Ok(bytes) => written += bytes,
+                Err(large) if written == 0 || written + large.len() <= MAX_RESULT_BYTES => {
+                    written += large.len();
+                    large.write(out);
+                }
+                Err(large) => {
+                    self.left_over = Some(large);
+                    break;
+                }
+            }
+        }
+        if !self.is_busy() {
+            self.node.metrics.batch_duration.observe(self.arrived.elapsed().as_secs_f64());
+            self.batch.clear();
+            self.next = 0;
+        }
+    }
+
+    /// Executes one operation and counts it.
+    fn execute(&self, op: &Operation, now: Now, out: &mut impl BufMut) -> Result<usize, Large> {
+        let kind = write::metric(op.kind);
+        let done = match self.refusal(op, now) {
+            Some(error) => Err(error),
+            None => self.dispatch(op, now, out),
+        };
+        match done {
+            Ok(written) => {
+                self.node.metrics.operation(kind, None);
+                written
+            }
+            Err(error) => {
+                self.node.metrics.operation(kind, Some(error.reason()));
+                Ok(write::error(out, error))
+            }
+        }
+    }
+
+    /// Why the operation is not begun.
+    fn refusal(&self, op: &Operation, now: Now) -> Option<Error> {
+        if self.refuse {
+            return Some(draining());
+        }
+        if op.timeout_ms > 0 && now.mono_ms.saturating_sub(self.arrived_ms) >= u64::from(op.timeout_ms) {
+            return Some(Error::new(
+                ErrorReason::DeadlineExceeded,
+                format!("its {} ms were over before it was begun", op.timeout_ms),
+            ));
+        }
+        op.refused.as_deref().cloned()
+    }
+
+    fn dispatch(
+        &self,
+        op: &Operation,
+        now: Now,
+        out: &mut impl BufMut,
+    ) -> Result<Result<usize, Large>, Error> {
+        let (batch, engine) = (&self.batch, &self.node.engine);
+        let (namespace, key) = (batch.namespace(op)?, batch.key(op));
+        let refused = |error| convert::error(&error);
+        match op.kind {
+            Kind::Get => engine
+                .get(Get { namespace, key }, now, |found| match found {
+                    GetOutcome::Hit(view) => write::hit(out, &view, &op.wanted),
+                    GetOutcome::Miss => Ok(write::miss(out)),
+                })
+                .map_err(refused),
+            Kind::Put => {
+                let put = Put {
+                    namespace,
+                    key,
+                    value: batch.value(op),
+                    content_type: batch.content_type(op)?,
+                    ttl: op.ttl,
+                    precondition: op.precondition.clone(),
+                };
+                engine
+                    .put(&put, now, |done| {
+                        let former = done.former.as_ref().filter(|_| op.return_former);
+                        write::put(out, done.version, done.created, former)
+                    })
+                    .map_err(refused)
+            }
+            Kind::Delete => engine
+                .delete(namespace, key, &op.precondition, now)
+                .map(|done| Ok(write::deleted(out, done)))
+                .map_err(refused),
+            Kind::Touch => engine
+                .touch(Touch { namespace, key, ttl: op.ttl }, now)
+                .map(|done| Ok(write::touched(out, done)))
+                .map_err(refused),
+            Kind::Increment => {
+                let (delta, initial, ttl, renew_ttl) = (op.delta, op.initial, op.ttl, op.renew_ttl);
+                engine
+                    .increment(Increment { namespace, key, delta, initial, ttl, renew_ttl }, now)
+                    .map(|done| Ok(write::incremented(out, done)))
+                    .map_err(refused)
+            }
+            Kind::Throttle => Err(convert::not_implemented("Throttle")),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! One cache node: the engine behind gRPC, with an admin port beside it.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`settings`] | flags over environment over file over defaults, checked at start |
+//! | [`serve`] | the life of the process: bind, announce, serve, drain, exit |
+//! | [`lifecycle`] | starting, serving, leaving, draining: who may still be served |
+//! | [`node`] | what every RPC shares: engine, clocks, token, metrics |
+//! | [`grpc`] | the services; `grpc/pipeline` is the fast path |
+//! | [`convert`] | between messages of the contract and the engine's types |
+//! | [`admin`] | /livez, /readyz, /metrics, /contract |
+//! | [`store`] | the data directory: namespace records, version ceiling |
+//! | [`logging`], [`telemetry`], [`metrics`] | what it says about itself |
+
+pub mod admin;
+pub mod clock;
+pub mod convert;
+pub mod exit;
+pub mod grpc;
+pub mod healthcheck;
+pub mod housekeeping;
+pub mod lifecycle;
+pub mod logging;
+pub mod metrics;
+pub mod node;
+pub mod serve;
+pub mod settings;
+pub mod signals;
+pub mod store;
+pub mod telemetry;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Reads the settings and runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = settings::Arguments::parse();
+    let outcome = match arguments.command {
+        Some(settings::Command::Healthcheck(ref check)) => healthcheck::run(check, &arguments.flags),
+        None => settings::Settings::load(arguments.flags).and_then(serve::run),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            logging::report(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}

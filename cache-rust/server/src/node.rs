@@ -1,0 +1,103 @@
+//! What every RPC of a node shares.
+
+use crate::clock::Clock;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use bimetal_contract::Error;
+use bimetal_contract::errors::ErrorReason;
+use bimetal_engine::{Engine, Now, Waker};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::Notify;
+use tonic::metadata::MetadataMap;
+
+/// Tells watchers that there are events to read.
+#[derive(Debug, Default)]
+pub struct EventBell(pub Notify);
+
+impl Waker for EventBell {
+    fn wake(&self) {
+        self.0.notify_waiters();
+    }
+}
+
+/// One cache node.
+pub struct Node {
+    /// Its name in the topology and in logs.
+    pub instance: String,
+    /// The entries.
+    pub engine: Engine,
+    /// The clocks that go into the engine.
+    pub clock: Clock,
+    /// Whether it serves.
+    pub lifecycle: Lifecycle,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// Rung when events were recorded.
+    pub bell: Arc<EventBell>,
+    /// The data directory, if there is one.
+    pub store: Option<Store>,
+    /// When it started.
+    pub started: SystemTime,
+    run_token: Option<String>,
+}
+
+impl Node {
+    /// Assembles a node; the engine must have been made with `bell` as its waker.
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        clock: Clock,
+        bell: Arc<EventBell>,
+        store: Option<Store>,
+        run_token: Option<String>,
+    ) -> Self {
+        Self {
+            instance: engine.config().node_name.clone(),
+            engine,
+            clock,
+            lifecycle: Lifecycle::default(),
+            metrics: Metrics::default(),
+            bell,
+            store,
+            started: SystemTime::now(),
+            run_token,
+        }
+    }
+
+    /// Both clocks, now.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Whether a caller may do what needs the run token.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a token, PERMISSION_DENIED with a wrong one or where this node has none.
+    pub fn authorize(&self, metadata: &MetadataMap) -> Result<(), Error> {
+        let Some(expected) = &self.run_token else {
+            return Err(Error::new(
+                ErrorReason::PermissionDenied,
+                "this node was started without a run token, so nobody may do this",
+            ));
+        };
+        let Some(given) = metadata.get("authorization") else {
+            return Err(Error::new(
+                ErrorReason::Unauthenticated,
+                "this needs the run token: metadata authorization: Bearer TOKEN",
+            ));
+        };
+        let given = given.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
+        if equal(given, expected.as_bytes()) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorReason::PermissionDenied, "the token is not this run's"))
+    }
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b)) == 0
+}

@@ -1,0 +1,207 @@
+//! The life of the process: make the node, bind, announce, serve, drain, exit.
+
+use crate::clock::Clock;
+use crate::exit::Failure;
+use crate::lifecycle::Phase;
+use crate::node::{EventBell, Node};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::{admin, grpc, housekeeping, logging, signals, telemetry};
+use bimetal_contract::identity;
+use bimetal_engine::{Config, Engine};
+use serde_json::{Map, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+
+/// Serves until drained.
+///
+/// # Errors
+/// Why the process could not start, or did not end well.
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    logging::init(&settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Other(format!("no runtime: {e}")))?;
+    let outcome = runtime.block_on(async {
+        let _telemetry = telemetry::init(&settings)?;
+        let server = Server::start(&settings).await?;
+        server.announce();
+        let (life, delay) = (Arc::clone(&server.node), settings.drain_delay);
+        tokio::select! {
+            outcome = server.ended() => outcome,
+            failure = signals::watch(&life.lifecycle, delay, settings.watch_stdin) => Err(failure),
+        }
+    });
+    // A blocking read of stdin must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A node that is bound and serves.
+pub struct Server {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
+    /// Where the admin port listens.
+    pub admin: SocketAddr,
+    serving: JoinHandle<Result<(), Failure>>,
+    others: Vec<JoinHandle<()>>,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Makes the node, binds both ports and serves: ready when this returns.
+    ///
+    /// # Errors
+    /// A data directory or an address that cannot be used; a setting that the engine refuses.
+    pub async fn start(settings: &Settings) -> Result<Self, Failure> {
+        let node = Arc::new(make_node(settings)?);
+        let (grpc_listener, grpc) = bind("grpc-listen", &settings.grpc_listen).await?;
+        let (admin_listener, admin) = bind("admin-listen", &settings.admin_listen).await?;
+
+        let mut others = vec![
+            tokio::spawn(housekeeping::sweep(Arc::clone(&node))),
+            tokio::spawn(leave(Arc::clone(&node))),
+        ];
+        if node.store.is_some() {
+            others.push(tokio::spawn(housekeeping::keep_version_ceiling(Arc::clone(&node))));
+        }
+        let admin_routes = admin::router(Arc::clone(&node));
+        others.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(admin_listener, admin_routes).await {
+                tracing::error!(%error, "the admin port failed");
+            }
+        }));
+
+        let (health, routes) = grpc::routes(&node).await.map_err(|e| Failure::Other(e.to_string()))?;
+        others.push(tokio::spawn(health));
+        let life = Arc::clone(&node);
+        let shutdown = async move { life.lifecycle.reached(Phase::Draining).await };
+        let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true));
+        let serving = tokio::spawn(async move {
+            grpc::transport()
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, shutdown)
+                .await
+                .map_err(|e| Failure::Other(format!("gRPC failed: {e}")))
+        });
+        node.lifecycle.advance(Phase::Serving);
+        Ok(Self { node, grpc, admin, serving, others, drain_timeout: settings.drain_timeout })
+    }
+
+    /// The first line of the log: written when both ports are bound.
+    pub fn announce(&self) {
+        let mut fields = Map::new();
+        fields.insert(
+            "addresses".into(),
+            json!({"grpc": self.grpc.to_string(), "admin": self.admin.to_string()}),
+        );
+        fields.insert("contract_revision".into(), json!(identity::REVISION));
+        fields.insert("contract_digest".into(), json!(identity::DIGEST));
+        fields.insert("pid".into(), json!(std::process::id()));
+        let config = self.node.engine.config();
+        fields.insert("memory_limit_bytes".into(), json!(config.memory_limit));
+        fields.insert("shards".into(), json!(config.shards));
+        logging::line("info", "listening", fields);
+    }
+
+    /// Begins a drain as if by a signal.
+    pub fn drain(&self, delay: Duration) {
+        self.node.lifecycle.advance(Phase::Leaving(delay));
+    }
+
+    /// Waits until everything that was accepted is answered.
+    ///
+    /// # Errors
+    /// That took longer than the drain time-out, or serving failed.
+    pub async fn ended(mut self) -> Result<(), Failure> {
+        let limit = async {
+            self.node.lifecycle.reached(Phase::Draining).await;
+            tokio::time::sleep(self.drain_timeout).await;
+        };
+        let outcome = tokio::select! {
+            done = &mut self.serving => done.unwrap_or_else(|e| Err(Failure::Other(format!("gRPC failed: {e}")))),
+            () = limit => Err(Failure::Other(format!(
+                "what was in flight took longer than the drain time-out of {:?}", self.drain_timeout
+            ))),
+        };
+        if outcome.is_ok() {
+            tracing::info!("drained");
+        }
+        outcome
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.serving.abort();
+        self.others.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn bind(setting: &'static str, address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failure = |source| Failure::Bind { setting, address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failure)?;
+    let bound = listener.local_addr().map_err(failure)?;
+    Ok((listener, bound))
+}
+
+/// From the drain delay to the drain.
+async fn leave(node: Arc<Node>) {
+    let mut phases = node.lifecycle.subscribe();
+    loop {
+        let phase = *phases.borrow_and_update();
+        if let Phase::Leaving(delay) = phase {
+            tokio::time::sleep(delay).await;
+            node.lifecycle.advance(Phase::Draining);
+        }
+        if phase == Phase::Draining || phases.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn make_node(settings: &Settings) -> Result<Node, Failure> {
+    let store = settings.data_dir.as_deref().map(Store::open).transpose()?;
+    let clock = Clock::start();
+    let now = clock.now();
+    let bell = Arc::new(EventBell::default());
+    let kept_ceiling = store.as_ref().map_or(Ok(0), Store::version_ceiling)?;
+    let engine = Engine::new(Config {
+        node_name: settings.instance.clone(),
+        node_tag: 0,
+        memory_limit: settings.memory_limit,
+        shards: settings.shards,
+        policy: settings.eviction,
+        history_bytes: settings.history_limit,
+        max_namespaces: 10_000,
+        incarnation: random()?,
+        hash_seed: random()?,
+        version_floor: settings.version_floor.max(kept_ceiling),
+        waker: Some(Arc::clone(&bell) as Arc<dyn bimetal_engine::Waker>),
+    });
+    let refused = |e: bimetal_engine::Error| Failure::Settings(format!("--namespaces or --topology: {e}"));
+    let kept = store.as_ref().map_or(Ok(vec![]), Store::namespaces)?;
+    for record in kept.into_iter().chain(settings.namespaces.iter().cloned()) {
+        engine.apply_namespace(record, now).map_err(refused)?;
+    }
+    if let Some(topology) = settings.topology.clone() {
+        engine.set_topology(topology, now).map_err(refused)?;
+    }
+    let node = Node::new(engine, clock, bell, store, settings.run_token.clone());
+    housekeeping::write_ceiling(&node).map_err(|e| Failure::DataDirectory {
+        path: settings.data_dir.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+        message: e.to_string(),
+    })?;
+    Ok(node)
+}
+
+fn random() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|e| Failure::Other(format!("the system gives no random numbers: {e}")))
+}
