@@ -1,7 +1,7 @@
 // Stands in for a native service in the orchestrator's own tests: settings, first log line, admin port, identity and
 // drain as every service has them, and of the service proper as much as a start needs. Faults are asked for by
 // FAKE_… settings: FAKE_EXIT (code, before listening), FAKE_NEVER_READY, FAKE_IGNORE_SIGTERM, FAKE_CONTRACT (file with
-// a JSON identity).
+// a JSON identity). The key `teapot` is refused.
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -45,6 +45,10 @@ const cache = (request: IncomingMessage, response: ServerResponse): void => {
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
     log({ level: 'debug', msg: 'request', method: request.method, path: key });
+    if (key.endsWith('/teapot')) {
+      response.statusCode = 418;
+      return response.end(JSON.stringify({ reason: 'TEAPOT', detail: 'it is one' }));
+    }
     if (request.method === 'PUT') {
       response.statusCode = entries.has(key) ? 204 : 201;
       entries.set(key, Buffer.concat(chunks));
