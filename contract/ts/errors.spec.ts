@@ -48,7 +48,7 @@ describe('the error table', () => {
 describe('a failed call', () => {
   test('gives the reason of its ErrorInfo with what it carries', () => {
     const details = statusDetails(
-      info('WRONG_NODE', { owner: 'cache-1', owner_epoch: '9007199254740993', current_version: '7' }),
+      info('WRONG_NODE', { owner: 'cache-1', epoch: '9007199254740993', current_version: '7' }),
       {
         typeUrl: 'type.googleapis.com/google.rpc.RetryInfo',
         value: Buffer.from(RetryInfo.encode({ retryDelay: { seconds: 1n, nanos: 1 } }).finish()),

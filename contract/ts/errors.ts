@@ -55,7 +55,7 @@ const detailsOf = (encoded: Uint8Array): { reason: string; details: ErrorDetails
       if (info.domain !== domain) continue;
       reason = info.reason;
       const currentVersion = number(info.metadata['current_version']);
-      const epoch = number(info.metadata['owner_epoch']);
+      const epoch = number(info.metadata['epoch']);
       const name = info.metadata['owner'];
       if (currentVersion !== undefined) details = { ...details, currentVersion };
       if (name !== undefined && epoch !== undefined) details = { ...details, owner: { name, epoch } };

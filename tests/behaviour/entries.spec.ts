@@ -119,7 +119,8 @@ describe('a key', () => {
   });
 
   test.each(['%', '%4', '%zz', 'a%-1'])('with the invalid escape %s is refused', async (segment) => {
-    expectProblem(await stage().http.get(`/v1/cache/demo/${segment}`), 'INVALID_ARGUMENT');
+    // Go's server refuses such a target itself, with its own bare 400: it is not HTTP.
+    expect((await stage().http.get(`/v1/cache/demo/${segment}`)).status).toBe(400);
   });
 
   test.each(['.', '..', '%2e', '%2E%2e'])('"%s" cannot be written in a path', async (segment) => {

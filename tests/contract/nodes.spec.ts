@@ -49,7 +49,12 @@ test.each(['cache-0', 'gateway-0', 'example-0'])('%s tells its contract on HTTP,
 });
 
 test('a node lists its services by reflection', async () => {
-  const client = new GrpcReflection(stage().platform.instance('cache-0').address('grpc'), credentials.createInsecure());
+  const client = new GrpcReflection(
+    stage().platform.instance('cache-0').address('grpc'),
+    credentials.createInsecure(),
+    {},
+    'v1',
+  );
   const services = await client.listServices();
   expect(services).toEqual(
     expect.arrayContaining([

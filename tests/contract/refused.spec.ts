@@ -38,7 +38,7 @@ const expand = (request: JsonObject): JsonObject =>
   );
 
 /** Sends bytes, so that what a typed client could not make is sent all the same. */
-const call = (rpc: string, request: Uint8Array): Promise<unknown> => {
+const call = (rpc: string, request: Uint8Array, key: Uint8Array): Promise<unknown> => {
   const path = `/bimetal.cache.v1.CacheService/${rpc}`;
   const definition = {
     path,
@@ -50,8 +50,8 @@ const call = (rpc: string, request: Uint8Array): Promise<unknown> => {
     responseDeserialize: (bytes: Buffer) => bytes,
   };
   const Client = makeGenericClientConstructor({ call: definition }, 'raw');
-  // A node without the key answers WRONG_NODE, so the owner of "k" is asked.
-  const owner = stage().cache.nodeOf('default', 'k') ?? 'cache-0';
+  // A node that does not own the key would answer WRONG_NODE.
+  const owner = stage().cache.nodeOf('default', key) ?? 'cache-0';
   const client = new Client(
     stage().platform.instance(owner).address('grpc'),
     credentials.createInsecure(),
@@ -78,8 +78,10 @@ test('every RPC of the cases exists', () => {
 test.each(cases)('$rpc of $name is $reason', async ({ rpc, request, reason, field }) => {
   const desc = registry.getMessage(`bimetal.cache.v1.${rpc}Request`);
   if (desc === undefined) throw new Error(`no request message for ${rpc}`);
-  const bytes = toBinary(desc, fromJson(desc, expand(request), { registry }));
-  const error = await call(rpc, bytes).then(
+  const expanded = expand(request);
+  const bytes = toBinary(desc, fromJson(desc, expanded, { registry }));
+  const key = Buffer.from(typeof expanded['key'] === 'string' ? expanded['key'] : '', 'base64');
+  const error = await call(rpc, bytes, key).then(
     (): unknown => {
       throw new Error('it was not refused');
     },

@@ -106,7 +106,8 @@ func (Retry) EnumDescriptor() ([]byte, []int) {
 }
 
 // Why a request failed. The text on every wire, log and problem is the name without its prefix. On gRPC it travels as
-// google.rpc.ErrorInfo.reason with domain "bimetal"; inside results as Error.
+// google.rpc.ErrorInfo.reason with domain "bimetal", whose metadata has `current_version` (decimal), `owner` and `epoch`
+// (decimal) as in Error, beside google.rpc.BadRequest (violations) and RetryInfo (retry_after); inside results as Error.
 type ErrorReason int32
 
 const (
