@@ -81,7 +81,7 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}, exchange.From(r.Context()).Traceparent)
 	if failure != nil {
-		return locate(failure, inBody)
+		return LocateInBody(failure)
 	}
 	done := result.GetIncrement()
 	return answer(w, done.GetVersion(), map[string]string{
@@ -103,7 +103,7 @@ func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}, exchange.From(r.Context()).Traceparent)
 	if failure != nil {
-		return locate(failure, inBody)
+		return LocateInBody(failure)
 	}
 	done := result.GetTouch()
 	fields := map[string]string{
@@ -133,13 +133,6 @@ func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body any) (str
 		}
 	}
 	return namespace, key, h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, body)
-}
-
-func inBody(field string) string {
-	if field == "renew_ttl" {
-		field = "renewTtl"
-	}
-	return problem.InBody + field
 }
 
 func answer(w http.ResponseWriter, version uint64, fields map[string]string) error {

@@ -67,3 +67,17 @@ func locate(err *contract.Error, place func(field string) string) *contract.Erro
 	}
 	return located
 }
+
+// LocateInBody says where in a JSON body the fields are that a node names by their path in the gRPC request. Inside of
+// a batch the pointers are relative to the operation.
+func LocateInBody(err *contract.Error) *contract.Error {
+	names := map[string]string{
+		"content_type": "contentType", "renew_ttl": "renewTtl", "precondition": "ifMatch", "namespace": "key",
+	}
+	return locate(err, func(field string) string {
+		if name, ok := names[field]; ok {
+			field = name
+		}
+		return problem.InBody + field
+	})
+}

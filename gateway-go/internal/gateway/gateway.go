@@ -81,7 +81,11 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 		return nodes
 	})
 	g.health = health.New(g.state, g.cluster.Nodes)
-	g.serve()
+	routes, err := g.routes()
+	if err != nil {
+		return nil, errors.Join(err, g.Finish(context.Background(), 0))
+	}
+	g.serve(routes)
 	return g, nil
 }
 
@@ -96,13 +100,13 @@ func (g *Gateway) connect() *cluster.Cluster {
 	})
 }
 
-func (g *Gateway) serve() {
+func (g *Gateway) serve(routes http.Handler) {
 	adminHandler, stopGRPC := admin.New(admin.Options{
 		Instance: g.config.Instance, RunToken: g.config.RunToken, AllowedHosts: g.config.AllowedHosts,
 		DrainDelay: g.config.DrainDelay, State: g.state, Cluster: g.cluster, Health: g.health, Registry: g.metrics,
 	})
 	g.stopGRPC = stopGRPC
-	g.public, g.adminServer = g.newServer(g.routes()), g.newServer(adminHandler)
+	g.public, g.adminServer = g.newServer(routes), g.newServer(adminHandler)
 	g.public.RegisterOnShutdown(g.state.End)
 	for _, s := range []struct {
 		server   *http.Server

@@ -1,0 +1,143 @@
+// Package listing serves GET /v1/cache/{namespace}: the live keys by prefix, in pages that walk from node to node.
+package listing
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bimetal.dev/contract"
+	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	"bimetal.dev/gateway/internal/exchange"
+	"bimetal.dev/gateway/internal/node"
+	"bimetal.dev/gateway/internal/problem"
+	"bimetal.dev/gateway/internal/syntax"
+)
+
+const (
+	maxPageSize = 10_000
+	// maxNodeToken is the length of the longest token of a node.
+	maxNodeToken = 64
+)
+
+// Handler serves listings.
+type Handler struct {
+	nodes func() ([]*node.Node, <-chan struct{})
+}
+
+// New makes it; nodes are those of the present topology.
+func New(nodes func() ([]*node.Node, <-chan struct{})) *Handler { return &Handler{nodes: nodes} }
+
+type page struct {
+	Keys          []string `json:"keys"`
+	NextPageToken string   `json:"nextPageToken,omitempty"`
+}
+
+// Serve answers one page. It is asked of one node; a page may be short or empty and still have a next one.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	header := w.Header()
+	header.Set("Vary", "Accept")
+	header.Set("Cache-Control", "no-store")
+	namespace, err := exchange.Namespace(r)
+	if err != nil {
+		return err
+	}
+	query, err := exchange.Query(r, "prefix", "pageSize", "pageToken")
+	if err != nil {
+		return err
+	}
+	if !syntax.ParseAccept(r.Header["Accept"]).Allows("application/json") {
+		return contract.Errorf(contract.NotAcceptable, "a listing is application/json; name text/event-stream to watch")
+	}
+	request, at, err := h.read(namespace, query)
+	if err != nil {
+		return err
+	}
+	nodes, _ := h.nodes()
+	nodes = slices.SortedFunc(slices.Values(nodes), func(a, b *node.Node) int { return strings.Compare(a.Name(), b.Name()) })
+	// A node that has left the topology has no keys any more: the walk goes on behind it.
+	position := slices.IndexFunc(nodes, func(n *node.Node) bool { return n.Name() >= at })
+	answer := page{Keys: []string{}}
+	if position >= 0 {
+		if nodes[position].Name() != at {
+			request.PageToken = nil
+		}
+		control, unavailable := nodes[position].Control()
+		if unavailable != nil {
+			return unavailable
+		}
+		response, rpcErr := control.Cache.List(r.Context(), request)
+		if rpcErr != nil {
+			return h.failed(rpcErr)
+		}
+		for _, key := range response.GetKeys() {
+			answer.Keys = append(answer.Keys, syntax.EncodeSegment(key))
+		}
+		switch {
+		case len(response.GetNextPageToken()) > 0:
+			answer.NextPageToken = formatToken(nodes[position].Name(), response.GetNextPageToken())
+		case position+1 < len(nodes):
+			answer.NextPageToken = formatToken(nodes[position+1].Name(), nil)
+		}
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	exchange.WriteJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// read makes the request for a node, and the name of the node where the page begins ("" the first).
+func (h *Handler) read(namespace string, query map[string]string) (*cachev1.ListRequest, string, error) {
+	request := &cachev1.ListRequest{Namespace: namespace, Prefix: []byte(query["prefix"])}
+	if len(request.GetPrefix()) > contract.MaxKeyBytes {
+		return nil, "", problem.Invalid(problem.InQuery, "prefix", "must have at most 1,024 bytes, has %d", len(request.GetPrefix()))
+	}
+	if text, ok := query["pageSize"]; ok {
+		size, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || size == 0 || size > maxPageSize {
+			return nil, "", problem.Invalid(problem.InQuery, "pageSize", "%.40q must be an integer from 1 to 10,000", text)
+		}
+		request.PageSize = uint32(size)
+	}
+	at := ""
+	if text, ok := query["pageToken"]; ok {
+		var valid bool
+		if at, request.PageToken, valid = parseToken(text); !valid {
+			return nil, "", problem.Invalid(problem.InQuery, "pageToken", "is none that a page has given")
+		}
+	}
+	return request, at, nil
+}
+
+func (h *Handler) failed(err error) error {
+	failure := contract.FromError(err, true)
+	if failure.Reason() == contract.OutcomeUnknown { // a read: nothing can have happened
+		return contract.Errorf(contract.NodeUnavailable, "the connection to the node was lost").RetryAfter(time.Second).Because(failure)
+	}
+	for _, violation := range failure.Detail.GetViolations() {
+		if violation.GetField() == "page_token" {
+			return problem.Invalid(problem.InQuery, "pageToken", "is none that a page has given")
+		}
+	}
+	return failure
+}
+
+// formatToken is opaque to callers: the node's name, a zero byte, the node's own token.
+func formatToken(name string, token []byte) string {
+	return base64.RawURLEncoding.EncodeToString(append(append([]byte(name), 0), token...))
+}
+
+func parseToken(text string) (name string, token []byte, valid bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return "", nil, false
+	}
+	name, rest, found := strings.Cut(string(raw), "\x00")
+	return name, []byte(rest), found && contract.ValidNamespace(name) && len(rest) <= maxNodeToken
+}
