@@ -3,13 +3,13 @@
 
 use crate::exit::Failure;
 use crate::settings::{LogFormat, LogLevel, Settings};
+use opentelemetry::trace::TraceContextExt;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::sync::OnceLock;
 use std::time::SystemTime;
-use tracing::field::{Field, Visit};
-use opentelemetry::trace::TraceContextExt;
 use tracing::dispatcher::{Dispatch, WeakDispatch};
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context, Layer};

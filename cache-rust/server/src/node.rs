@@ -8,7 +8,7 @@ use bimetal_contract::Error;
 use bimetal_contract::errors::ErrorReason;
 use bimetal_engine::{Engine, Now, Waker};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tonic::metadata::MetadataMap;
 
@@ -40,6 +40,8 @@ pub struct Node {
     pub store: Option<Store>,
     /// When it started.
     pub started: SystemTime,
+    /// How long a drain that says nothing else still serves everything.
+    pub drain_delay: Duration,
     run_token: Option<String>,
 }
 
@@ -52,6 +54,7 @@ impl Node {
         bell: Arc<EventBell>,
         store: Option<Store>,
         run_token: Option<String>,
+        drain_delay: Duration,
     ) -> Self {
         Self {
             instance: engine.config().node_name.clone(),
@@ -62,6 +65,7 @@ impl Node {
             bell,
             store,
             started: SystemTime::now(),
+            drain_delay,
             run_token,
         }
     }

@@ -194,7 +194,7 @@ fn make_node(settings: &Settings) -> Result<Node, Failure> {
     if let Some(topology) = settings.topology.clone() {
         engine.set_topology(topology, now).map_err(refused)?;
     }
-    let node = Node::new(engine, clock, bell, store, settings.run_token.clone());
+    let node = Node::new(engine, clock, bell, store, settings.run_token.clone(), settings.drain_delay);
     housekeeping::write_ceiling(&node).map_err(|e| Failure::DataDirectory {
         path: settings.data_dir.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         message: e.to_string(),

@@ -14,8 +14,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// How long a drain delay may be asked for.
 const MAX_DELAY: Duration = Duration::from_secs(3_600);
-/// The delay of a drain that names none; that of the process's settings is not known here.
-const DEFAULT_DELAY: Duration = Duration::from_secs(2);
 
 pub(super) struct Control {
     node: Arc<Node>,
@@ -68,7 +66,7 @@ impl ControlService for Control {
         unary::run_always(&self.node, "Drain", &metadata, || {
             self.node.authorize(&metadata)?;
             let delay = match drain.delay.map(Duration::try_from) {
-                None => DEFAULT_DELAY,
+                None => self.node.drain_delay,
                 Some(Ok(delay)) if delay <= MAX_DELAY => delay,
                 Some(_) => return Err(Error::invalid("delay", "0 to 1 hour")),
             };

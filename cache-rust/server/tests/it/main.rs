@@ -1,0 +1,14 @@
+//! The server from outside: a real client against a server in this process, on free ports. By topic.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod batches;
+mod control;
+mod drain;
+mod entries;
+mod fuzz;
+mod namespaces;
+mod pipeline;
+mod process;
+mod refused;
+mod support;
+mod watch;
