@@ -131,6 +131,9 @@ func check(settings *koanf.Koanf) (*Config, error) {
 		MaxBodyBytes:         r.number("max_body_bytes", 16<<20, 1<<40),
 		Window:               int(r.number("pipeline_window", 1, 64)),
 	}
+	if c.NodeSilence = r.duration("node_silence", time.Minute); c.NodeSilence < 100*time.Millisecond {
+		r.fail("node_silence", "%v must be at least 100ms", c.NodeSilence)
+	}
 	c.Topology = r.topology()
 	if !contract.ValidNamespace(c.Instance) {
 		r.fail("instance", "%q must match [a-z0-9][a-z0-9-]{0,62}", c.Instance)

@@ -38,6 +38,8 @@ type Config struct {
 	MaxBodyBytes             int64
 	// Window is how many batches a Pipeline stream may have unanswered.
 	Window int
+	// NodeSilence is how long a node may be silent while it owes an answer.
+	NodeSilence time.Duration
 }
 
 // loopback says whether a listen address can be reached from this machine only.

@@ -33,7 +33,8 @@ func NewBodies(budget int64) *Bodies {
 	return &Bodies{budget: semaphore.NewWeighted(budget)}
 }
 
-// Read reads the whole body, at most limit bytes, in the time that the request has. release gives its memory back to
+// Read reads the whole body, at most limit bytes, in the time that the request has (middleware.Deadline sets that on
+// the connection). release gives its memory back to
 // the budget; it is never nil.
 func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
 	release = func() {}
@@ -57,21 +58,21 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, limit int64) (body
 		}
 		release = func() { b.budget.Release(size) }
 	}
-	control := http.NewResponseController(w)
-	if deadline, ok := r.Context().Deadline(); ok {
-		_ = control.SetReadDeadline(deadline) // a writer that cannot is bounded by the connection's own limits
-	}
 	if r.ContentLength > 0 {
 		body = make([]byte, r.ContentLength)
 		_, err = io.ReadFull(r.Body, body)
 	} else {
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	}
-	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
 		release()
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // else the server would wait for the rest before it answers
+		}
 		return nil, func() {}, bodyError(err, limit)
 	}
+	// The body is here: from now on the server reads only to see the client leave, which has no deadline.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // was set by the same way, if it could be
 	return body, release, nil
 }
 
@@ -131,7 +132,7 @@ func WantMediaType(r *http.Request, want ...string) error {
 
 // DecodeJSON decodes one JSON text at a place of the body (a JSON pointer as URI fragment). Text that is no JSON is
 // MALFORMED_BODY; an unknown field or a wrong type is INVALID_ARGUMENT.
-func DecodeJSON(text []byte, place string, into any) *contract.Error {
+func DecodeJSON(text []byte, place string, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)

@@ -23,6 +23,7 @@ import (
 	"bimetal.dev/gateway/internal/namespaces"
 	"bimetal.dev/gateway/internal/node"
 	"bimetal.dev/gateway/internal/tracing"
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -41,6 +42,7 @@ type Gateway struct {
 	bodies   *exchange.Bodies
 	health   *health.Handlers
 	observer *middleware.Observer
+	router   *chi.Mux
 
 	endTracing          func(context.Context) error
 	stopGRPC            func()
@@ -81,11 +83,10 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 		return nodes
 	})
 	g.health = health.New(g.state, g.cluster.Nodes)
-	routes, err := g.routes()
-	if err != nil {
+	if g.router, err = g.routes(); err != nil {
 		return nil, errors.Join(err, g.Finish(context.Background(), 0))
 	}
-	g.serve(routes)
+	g.serve()
 	return g, nil
 }
 
@@ -95,18 +96,18 @@ func (g *Gateway) connect() *cluster.Cluster {
 	return cluster.New(g.config.Topology, func(name, address string) *node.Node {
 		return node.Start(node.Options{
 			Name: name, Address: address, RunToken: g.config.RunToken, Seen: seen, Metrics: metrics, Log: g.log,
-			Exchange: g.records.Exchange, Window: g.config.Window,
+			Exchange: g.records.Exchange, Window: g.config.Window, Silence: g.config.NodeSilence,
 		})
 	})
 }
 
-func (g *Gateway) serve(routes http.Handler) {
+func (g *Gateway) serve() {
 	adminHandler, stopGRPC := admin.New(admin.Options{
 		Instance: g.config.Instance, RunToken: g.config.RunToken, AllowedHosts: g.config.AllowedHosts,
 		DrainDelay: g.config.DrainDelay, State: g.state, Cluster: g.cluster, Health: g.health, Registry: g.metrics,
 	})
 	g.stopGRPC = stopGRPC
-	g.public, g.adminServer = g.newServer(routes), g.newServer(adminHandler)
+	g.public, g.adminServer = g.newServer(g.router), g.newServer(adminHandler)
 	g.public.RegisterOnShutdown(g.state.End)
 	for _, s := range []struct {
 		server   *http.Server
@@ -142,6 +143,9 @@ func (g *Gateway) newServer(handler http.Handler) *http.Server {
 // Addr and AdminAddr are where it listens.
 func (g *Gateway) Addr() string      { return g.publicLn.Addr().String() }
 func (g *Gateway) AdminAddr() string { return g.adminLn.Addr().String() }
+
+// Routes are those of the public listener.
+func (g *Gateway) Routes() chi.Routes { return g.router }
 
 // State is the life of the process; State().Drain begins its end.
 func (g *Gateway) State() *lifecycle.Lifecycle { return g.state }

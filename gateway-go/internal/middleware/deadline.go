@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/problem"
@@ -23,6 +24,9 @@ func Deadline(next http.Handler) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
+		if r.ContentLength != 0 { // the body has to arrive in that time, too, whether it is read or thrown away
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout)) // all our writers can
+		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

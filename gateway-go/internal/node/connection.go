@@ -23,6 +23,7 @@ var errUsed = errors.New("a connection is dialled once; the session begins a new
 // connection is one TCP connection with gRPC on it, and what the silence rule needs to know of it.
 type connection struct {
 	grpc *grpc.ClientConn
+	tcp  atomic.Pointer[net.Conn] // nil until dialled
 	// lastRead is when bytes came last, in nanoseconds since epoch.
 	lastRead atomic.Int64
 	// outstanding is how many things an answer is owed for; since is when that last became more than none.
@@ -52,6 +53,7 @@ func connect(address string, failed func(error)) (*connection, error) {
 			return nil, err
 		}
 		c.lastRead.Store(now())
+		c.tcp.Store(&conn)
 		return &watchedConn{Conn: conn, owner: c, failed: failed}, nil
 	}
 	client, err := grpc.NewClient("passthrough:///"+address,
@@ -96,6 +98,12 @@ func (c *connection) silent() time.Duration {
 
 // excuse forgives the silence so far.
 func (c *connection) excuse() { c.since.Store(now()) }
+
+// behind says whether something has come that this process has not read yet.
+func (c *connection) behind() bool {
+	conn := c.tcp.Load()
+	return conn != nil && unread(*conn)
+}
 
 // watchedConn notes when bytes arrive and tells when the connection breaks.
 type watchedConn struct {

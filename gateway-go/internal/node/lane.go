@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"bimetal.dev/contract"
@@ -33,6 +34,8 @@ type lane struct {
 	connection *connection
 	seen       *Seen
 	metrics    laneMetrics
+	// pending is how many operations are written and not answered.
+	pending atomic.Int64
 }
 
 func newLane(options Options, name string, connection *connection) *lane {
@@ -128,6 +131,7 @@ func (l *lane) write(session context.Context, stream pipeline) error {
 			<-l.window
 			continue
 		}
+		l.pending.Add(int64(len(batch)))
 		l.unanswered <- batch // has room: the window says so
 		l.connection.begin()
 		request.SeenVersion = l.seen.Greatest()
@@ -195,6 +199,7 @@ func (l *lane) read(session context.Context, stream pipeline) error {
 		if err != nil {
 			return fmt.Errorf("receive results: %w", err)
 		}
+		l.pending.Add(-int64(len(response.GetResults())))
 		for _, result := range response.GetResults() {
 			if len(batch) == 0 {
 				select {

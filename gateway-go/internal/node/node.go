@@ -65,6 +65,15 @@ func (n *Node) Do(ctx context.Context, operation *cachev1.Operation, bulk bool, 
 	return l.do(ctx, s.ctx, operation, traceparent)
 }
 
+// Unanswered is how many operations have been written and not answered, on both lanes; 0 without a session.
+func (n *Node) Unanswered() int {
+	s := n.session.Load()
+	if s == nil {
+		return 0
+	}
+	return int(s.smallLane.pending.Load() + s.bulkLane.pending.Load())
+}
+
 // Control is the connection for everything but the Pipeline; the error is NODE_UNAVAILABLE.
 func (n *Node) Control() (*Control, *contract.Error) {
 	s := n.session.Load()

@@ -106,11 +106,11 @@ func (s *session) watchSilence(limit time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		// A tick that is far too late means that this process was halted: that says nothing about the node.
-		halted := time.Duration(now()-last) > limit/4
+		// A tick that is late by the whole limit means that this process was halted: that says nothing about the node.
+		halted := time.Duration(now()-last) > limit
 		last = now()
 		for _, c := range []*connection{s.control, s.small, s.bulk} {
-			if halted {
+			if halted || c.silent() > limit && c.behind() {
 				c.excuse()
 			}
 			if silent := c.silent(); silent > limit {
