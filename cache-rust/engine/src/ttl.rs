@@ -26,13 +26,22 @@ impl Ttl {
     pub fn relative(seconds: i64, nanos: i32) -> Result<Self, Error> {
         const MAX_SECONDS: i64 = 315_576_000_000;
         if !(0..=999_999_999).contains(&nanos) && seconds >= 0 {
-            return Err(Error::invalid("ttl.relative", format!("nanos are 0 to 999999999 here, these are {nanos}")));
+            return Err(Error::invalid(
+                "ttl.relative",
+                format!("nanos are 0 to 999999999 here, these are {nanos}"),
+            ));
         }
         if seconds < 0 || nanos < 0 || (seconds == 0 && nanos == 0) {
-            return Err(Error::invalid("ttl.relative", "a TTL is greater than zero; use never for no expiry"));
+            return Err(Error::invalid(
+                "ttl.relative",
+                "a TTL is greater than zero; use never for no expiry",
+            ));
         }
         if seconds > MAX_SECONDS {
-            return Err(Error::invalid("ttl.relative", format!("a duration has at most {MAX_SECONDS} seconds")));
+            return Err(Error::invalid(
+                "ttl.relative",
+                format!("a duration has at most {MAX_SECONDS} seconds"),
+            ));
         }
         Ok(Self::Millis(seconds as u64 * 1_000 + (nanos as u64).div_ceil(1_000_000)))
     }
@@ -41,11 +50,14 @@ impl Ttl {
     pub(crate) fn check(self, limits: &Limits) -> Result<(), Error> {
         match (self, limits.max_ttl_ms) {
             (Self::Millis(0), _) => Err(Error::invalid("ttl.relative", "a TTL is at least 1 ms")),
-            (Self::Millis(ms), Some(max)) if ms > max => Err(Error::invalid("ttl.relative", format!("{ms} ms is above the namespace's greatest TTL of {max} ms"),
+            (Self::Millis(ms), Some(max)) if ms > max => Err(Error::invalid(
+                "ttl.relative",
+                format!("{ms} ms is above the namespace's greatest TTL of {max} ms"),
             )),
-            (Self::Never, Some(max)) => {
-                Err(Error::invalid("ttl.never", format!("never is above the namespace's greatest TTL of {max} ms")))
-            }
+            (Self::Never, Some(max)) => Err(Error::invalid(
+                "ttl.never",
+                format!("never is above the namespace's greatest TTL of {max} ms"),
+            )),
             _ => Ok(()),
         }
     }

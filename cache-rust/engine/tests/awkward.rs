@@ -165,7 +165,8 @@ fn a_namespace_gives_its_default_ttl_and_refuses_more_than_its_greatest() {
     assert!(write(Ttl::Millis(100)).is_ok());
     for ttl in [Ttl::Millis(101), Ttl::Never, Ttl::Millis(0)] {
         let refused = write(ttl);
-        let named = matches!(refused, Err(Error::InvalidArgument { field: "ttl.relative" | "ttl.never", .. }));
+        let named =
+            matches!(refused, Err(Error::InvalidArgument { field: "ttl.relative" | "ttl.never", .. }));
         assert!(named, "{ttl:?} {refused:?}");
     }
 }
@@ -242,7 +243,9 @@ fn topology(epoch: u64, names: &[&str]) -> Topology {
 fn a_node_refuses_keys_of_others_and_erases_them_with_an_event() {
     let e = engine();
     let keys: Vec<_> = (0..1_000u32).map(|i| i.to_string().into_bytes()).collect();
-    keys.iter().for_each(|key| drop(put(&e, key, b"v", at(0))));
+    keys.iter().for_each(|key| {
+        put(&e, key, b"v", at(0));
+    });
     let (mut watch, _) = e.subscribe(Interest::default(), None);
     let two = topology(5, &["cache-0", "cache-1"]);
     let erased = e.set_topology(two.clone(), at(1)).unwrap();
@@ -331,7 +334,9 @@ fn lowering_a_quota_evicts_before_it_answers() {
 #[test]
 fn an_entry_that_cannot_fit_is_refused_and_evicts_nothing() {
     let e = Engine::new(Config { shards: 4, memory_limit: 400_000, ..Config::default() });
-    (0..500u32).for_each(|i| drop(put(&e, &i.to_le_bytes(), &[0; 100], at(0))));
+    (0..500u32).for_each(|i| {
+        put(&e, &i.to_le_bytes(), &[0; 100], at(0));
+    });
     let before = e.stats();
     let refused = put_with(&e, b"large", &[0; 400_000], Ttl::Default, Precondition::None, at(0));
     assert!(matches!(refused, Err(Error::QuotaExceeded { whose: "the node", .. })), "{refused:?}");
@@ -343,7 +348,9 @@ fn an_entry_that_cannot_fit_is_refused_and_evicts_nothing() {
 #[test]
 fn a_large_entry_takes_its_room_from_other_shards_when_its_own_has_none() {
     let e = Engine::new(Config { shards: 8, memory_limit: 1_000_000, ..Config::default() });
-    (0..2_000u32).for_each(|i| drop(put(&e, &i.to_le_bytes(), &[0; 200], at(0))));
+    (0..2_000u32).for_each(|i| {
+        put(&e, &i.to_le_bytes(), &[0; 200], at(0));
+    });
     put(&e, b"large", &[0; 700_000], at(0));
     assert!(e.used_bytes() <= 1_000_000, "{}", e.used_bytes());
     assert!(get(&e, b"large", at(0)).is_some(), "the entry just written is not the one that goes");
@@ -382,7 +389,9 @@ fn a_deleted_namespace_is_gone_and_a_new_one_of_its_name_is_empty() {
 #[test]
 fn a_listing_sees_every_present_key_exactly_once_while_the_table_grows() {
     let e = engine();
-    (0..3_000u32).for_each(|i| drop(put(&e, format!("k{i}").as_bytes(), b"", at(0))));
+    (0..3_000u32).for_each(|i| {
+        put(&e, format!("k{i}").as_bytes(), b"", at(0));
+    });
     put(&e, b"other", b"", at(0));
     let (mut seen, mut token, mut grown) = (vec![], vec![], 0u32);
     loop {
@@ -426,7 +435,9 @@ fn history_overflow_is_a_reset_and_never_a_gap() {
     let decoded = Position::decode(&position.encode()).unwrap();
     assert_eq!(decoded, position);
     assert_eq!(e.subscribe(Interest::default(), Some(&decoded)).1, None);
-    (0..5_000u32).for_each(|i| drop(put(&e, &i.to_le_bytes(), b"", at(0))));
+    (0..5_000u32).for_each(|i| {
+        put(&e, &i.to_le_bytes(), b"", at(0));
+    });
     assert_eq!(read(&e, &mut watch), Err(Lost));
     assert_eq!(e.subscribe(Interest::default(), Some(&position)).1, Some(Lost));
     let other = Engine::new(Config { incarnation: 2, shards: 2, ..Config::default() });
@@ -474,11 +485,17 @@ fn a_subscriber_gets_every_kind_of_event_in_order_for_each_key() {
 #[test]
 fn the_sweeper_removes_what_expired_a_bounded_number_at_a_time() {
     let e = engine();
-    (0..5_000u32).for_each(|i| drop(put_ttl(&e, &i.to_le_bytes(), b"", 10, at(0))));
-    (0..100u32).for_each(|i| drop(put(&e, format!("stays{i}").as_bytes(), b"", at(0))));
+    (0..5_000u32).for_each(|i| {
+        put_ttl(&e, &i.to_le_bytes(), b"", 10, at(0));
+    });
+    (0..100u32).for_each(|i| {
+        put(&e, format!("stays{i}").as_bytes(), b"", at(0));
+    });
     let swept = e.sweep(1_000, at(10));
     assert!(swept.examined <= 1_000 && swept.expired > 900, "{swept:?}");
-    (0..20).for_each(|_| drop(e.sweep(1_000, at(10))));
+    (0..20).for_each(|_| {
+        e.sweep(1_000, at(10));
+    });
     assert_eq!(e.stats().namespaces[0].entries, 100);
     assert_eq!(e.stats().namespaces[0].expirations, 5_000);
     assert_eq!(e.sweep(1_000, at(10)).expired, 0);
