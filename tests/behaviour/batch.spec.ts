@@ -75,13 +75,9 @@ describe('a batch', () => {
     for (const [i, [, , expected]] of values.entries()) expect(results[i]).toMatchObject({ status: 200, ...expected });
   });
 
-  test('takes and gives keys percent-encoded, as in a path', async () => {
-    const results = await batch(
-      { put: { key: 'a%2Fb%FF', value: 1 } },
-      { get: { key: 'a%2Fb%FF' } },
-      { get: { key: '%zz' } },
-    );
-    expect(results.map(({ status }) => status)).toEqual([expect.any(Number), 200, 400]);
+  test('takes keys percent-encoded, as in a path', async () => {
+    const results = await batch({ put: { key: 'a%2Fb%FF', value: 1 } }, { get: { key: 'a%2Fb%FF' } });
+    expect(results.map(({ status }) => status)).toEqual([expect.any(Number), 200]);
     const { entry: found } = await stage().cache.get({ namespace: 'demo', key: Buffer.from('a/b\xff', 'latin1') });
     expect(found?.value.toString()).toBe('1');
   });
@@ -101,6 +97,7 @@ describe('a batch', () => {
     ['an unknown operation', '{"operations":[{"put":{"key":"never","value":1}},{"steal":{"key":"x"}}]}'],
     ['two operations in one', '{"operations":[{"get":{"key":"x"},"delete":{"key":"x"}}]}'],
     ['an unknown field', '{"operations":[{"put":{"key":"never","value":1}},{"get":{"key":"x","colour":1}}]}'],
+    ['an invalid escape in a key', '{"operations":[{"put":{"key":"never","value":1}},{"get":{"key":"%zz"}}]}'],
     ['something behind the end', '{"operations":[]} {}'],
     [
       '1,001 operations',
