@@ -95,7 +95,11 @@ const npmCi = (root) =>
       cwd: root,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    const stop = (signal) => child.kill(signal);
+    const stop = (signal) => {
+      child.kill(signal);
+      // npm tidies up for a long time; what it leaves is installed anew by the next command.
+      setTimeout(() => child.kill('SIGKILL'), 300).unref();
+    };
     process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop);
     child.on('error', (error) => {
       process.stderr.write(`Cannot run npm: ${error.message}\n`);

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { failures } from '../errors.ts';
+import { root } from '../root.ts';
 import { watchBootstrap } from '../run/bootstrap-pipe.ts';
 import { commands } from './commands.ts';
 import { printError } from './output.ts';
@@ -8,11 +11,14 @@ import { printError } from './output.ts';
 process.stdout.on('error', () => process.exit(0));
 watchBootstrap();
 
+const packageVersion = (): string => JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
+
 const exitCodes = Object.entries(failures)
   .map(([code, { exitCode, meaning }]) => `  ${String(exitCode).padStart(3)}  ${code.padEnd(18)} ${meaning}`)
   .join('\n');
 
 const program = new Command('bimetal')
+  .version(packageVersion())
   .description('Boots, watches and breaks the platform. Without a running one, start with `up`.')
   .addHelpText('after', `\nExit codes:\n    0  done\n${exitCodes}`)
   .showHelpAfterError('(--help shows what there is)');

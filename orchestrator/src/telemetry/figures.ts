@@ -17,23 +17,32 @@ export interface Rates {
   readonly hitRatio: number | undefined;
 }
 
+const isFailure = ({ reason }: Sample['labels']): boolean => reason === 'INTERNAL' || reason === 'OVERLOADED';
+
+const total = (
+  samples: readonly Sample[],
+  names: readonly string[],
+  matches?: (labels: Sample['labels']) => boolean,
+): number => names.reduce((sum, name) => sum + (sumOf(samples, name, matches) ?? 0), 0);
+
 /** Which metrics mean what, by service. docs/operations.md lists them all. */
 const readers: Readonly<Record<string, (samples: readonly Sample[]) => Figures>> = {
   gateway: (samples) => ({
-    requests: sumOf(samples, 'bimetal_http_requests_total'),
-    errors: sumOf(samples, 'bimetal_http_requests_total', ({ status = '' }) => status.startsWith('5')),
+    requests: sumOf(samples, 'bimetal_gateway_http_requests_total'),
+    errors: sumOf(samples, 'bimetal_gateway_http_requests_total', ({ status = '' }) => status.startsWith('5')),
     hits: undefined,
     misses: undefined,
     entries: undefined,
     bytes: undefined,
   }),
   cache: (samples) => ({
-    requests: sumOf(samples, 'bimetal_cache_operations_total'),
-    errors: sumOf(samples, 'bimetal_cache_errors_total'),
+    // Operations of Pipeline streams and RPCs of their own.
+    requests: total(samples, ['bimetal_cache_operations_total', 'bimetal_cache_rpcs_total']),
+    errors: total(samples, ['bimetal_cache_operations_total', 'bimetal_cache_rpcs_total'], isFailure),
     hits: sumOf(samples, 'bimetal_cache_hits_total'),
     misses: sumOf(samples, 'bimetal_cache_misses_total'),
     entries: sumOf(samples, 'bimetal_cache_entries'),
-    bytes: sumOf(samples, 'bimetal_cache_bytes'),
+    bytes: sumOf(samples, 'bimetal_cache_entry_bytes'),
   }),
 };
 

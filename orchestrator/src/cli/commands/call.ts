@@ -13,7 +13,7 @@ export const callCommand = (): Command =>
   withTarget(new Command('call'))
     .description('call a gRPC method of an instance, which is asked for its services by reflection')
     .argument('[method]', 'CacheService/Get, or bimetal.cache.v1.CacheService/Get')
-    .argument('[json]', 'the request; bytes are base64, 64-bit integers strings. A JSON array is a stream of requests')
+    .argument('[json]', 'the request as ProtoJSON (bytes are base64); an array is a stream of requests')
     .option('--on <instance>', 'which instance; default: the first cache node')
     .option('--list', 'list services and methods instead')
     .option('--timeout <ms>', 'deadline', wholeNumber, 5000)

@@ -63,7 +63,7 @@ export class ProcessInstance extends Instance {
     const firstLines: string[] = [];
     const child = this.#spawn((line, record) => {
       if (firstLines.length < shownLines) firstLines.push(line);
-      if (record.msg === 'listening') listening.resolve(addressesIn(record));
+      if (record.msg === 'listening') listening.resolve(addressesIn(record, Object.keys(this.spec.spec.ports)));
     });
     const details = (): string => firstLines.join('\n');
 
@@ -184,10 +184,9 @@ export class ProcessInstance extends Instance {
   }
 }
 
-const addressesIn = (record: LogRecord): Record<string, string> => {
-  const { addresses } = record;
-  if (typeof addresses !== 'object' || addresses === null) return {};
-  return Object.fromEntries(
-    Object.entries(addresses).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-  );
+/** In the order of the model. */
+const addressesIn = (record: LogRecord, ports: readonly string[]): Record<string, string> => {
+  const given = Object(record['addresses']);
+  const entries = ports.map((port) => [port, Reflect.get(given, port)]);
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 };
