@@ -106,7 +106,7 @@ func (h *Handler) read(namespace string, query map[string]string) (*cachev1.List
 		request.PageSize = uint32(size)
 	}
 	at := ""
-	if text, ok := query["pageToken"]; ok {
+	if text := query["pageToken"]; text != "" { // empty asks for the first page
 		var valid bool
 		if at, request.PageToken, valid = parseToken(text); !valid {
 			return nil, "", problem.Invalid(problem.InQuery, "pageToken", "is none that a page has given")

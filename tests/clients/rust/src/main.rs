@@ -74,8 +74,10 @@ impl Reader {
     async fn read_grpc(&self, key: &str) -> Result<String, Box<dyn Error>> {
         let namespace = &self.input.namespace;
         let owner = &self.topology.owner(namespace, key.as_bytes()).name;
-        let (_, client) = self.nodes.iter().find(|(name, _)| name == owner).ok_or("the owner has no address")?;
-        let entry = client.get(namespace, key.as_bytes()).await.map_err(|error| format!("{key}: {error:?}"))?;
+        let (_, client) =
+            self.nodes.iter().find(|(name, _)| name == owner).ok_or("the owner has no address")?;
+        let entry =
+            client.get(namespace, key.as_bytes()).await.map_err(|error| format!("{key}: {error:?}"))?;
         Ok(entry.map_or_else(|| NONE.into(), |entry| digest(&entry.value)))
     }
 
