@@ -150,8 +150,10 @@ func DecodeJSON(text []byte, place string, into any) error {
 		return own
 	case errors.As(err, &mismatch):
 		field := place
-		if mismatch.Field != "" {
-			field += "/" + strings.ReplaceAll(mismatch.Field, ".", "/")
+		for part := range strings.SplitSeq(mismatch.Field, ".") {
+			if part != "" && (part[0] < 'A' || part[0] > 'Z') { // embedded Go structs are no members in the JSON
+				field += "/" + part
+			}
 		}
 		return problem.Invalid("", field, "has the JSON type %s, want %s", mismatch.Value, mismatch.Type)
 	case errors.As(err, &malformed):

@@ -97,6 +97,10 @@ func (n *Node) Watch(stream grpc.BidiStreamingServer[cachev1.WatchRequest, cache
 		}
 	}()
 	n.mu.Lock()
+	if space, ok := n.spaces[subscribe.GetNamespace()]; subscribe.Namespace != nil && (!ok || space.GetDeleted()) {
+		n.mu.Unlock()
+		return contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", subscribe.GetNamespace())
+	}
 	next, lost := len(n.history), false
 	if subscribe.Position != nil {
 		incarnation, sequence := parsePosition(subscribe.GetPosition())
