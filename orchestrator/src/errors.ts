@@ -1,6 +1,6 @@
 /**
  * Everything that can go wrong in the orchestrator, in one table: the code stands in `--json` output, the exit
- * code is what a script sees. docs/operations.md repeats the table and a test compares the two.
+ * code is what a script sees. orchestrator/README.md repeats the table and a test compares the two.
  */
 export const failures = {
   INTERNAL: { exitCode: 1, meaning: 'anything that has no line of its own here' },

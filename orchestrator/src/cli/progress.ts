@@ -5,7 +5,8 @@ const plainEveryMs = 5000;
 
 /** Draws steps with listr2 on a terminal; elsewhere plain lines, one per step and one every few seconds. */
 export const drawSteps: StepRunner = async (steps) => {
-  if (!process.stderr.isTTY) return runPlainly(steps);
+  // Some pseudo-terminals say that they have no columns: nothing can be drawn on those.
+  if (!process.stderr.isTTY || process.stderr.columns === 0) return runPlainly(steps);
   const { Listr, ProcessOutput } = await import('listr2');
   const { Logger } = await import('listr2').then(({ ListrLogger }) => ({ Logger: ListrLogger }));
   await new Listr(
