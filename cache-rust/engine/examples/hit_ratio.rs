@@ -138,12 +138,12 @@ fn main() {
             .map(|_| Lru { entries: entries / nodes, used: HashMap::new(), order: BTreeMap::new() })
             .collect();
         let ratio = |hits: usize| hits as f64 / trace.len() as f64;
-        let mut play = |access: &mut dyn FnMut(usize, u64, u64) -> bool| {
+        let play = |access: &mut dyn FnMut(usize, u64, u64) -> bool| {
             let references = trace.iter().zip(&owners).zip(1..);
             ratio(references.filter(|((key, owner), at)| access(**owner, **key, *at)).count())
         };
         let exact = play(&mut |owner, key, at| each[owner].access(key, at));
-        let mut engine = |policy| {
+        let engine = |policy| {
             let mut each: Vec<_> = (0..nodes).map(|_| Node::new(policy, entries / nodes, shards)).collect();
             play(&mut |owner, key, at| each[owner].access(key, at))
         };

@@ -27,7 +27,7 @@ impl Position {
     /// None for bytes that no node can have given.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < 16 || bytes.len() % 8 != 0 || bytes.len() > 8 * 1_025 {
+        if bytes.len() < 16 || !bytes.len().is_multiple_of(8) || bytes.len() > 8 * 1_025 {
             return None;
         }
         let mut words = bytes.chunks_exact(8).map(|chunk| {

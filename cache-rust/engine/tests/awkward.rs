@@ -378,7 +378,7 @@ fn a_deleted_namespace_is_gone_and_a_new_one_of_its_name_is_empty() {
     assert!(tombstone.deleted && tombstone.revision > made.revision);
     assert!(matches!(e.put(&put, at(0), |_| ()), Err(Error::NamespaceNotFound { .. })));
     // An old record does not bring it back, a newer one does.
-    assert_eq!(e.apply_namespace(made, at(0)), Ok(Applied::Superseded(tombstone.clone())));
+    assert_eq!(e.apply_namespace(made, at(0)), Ok(Applied::Superseded(tombstone)));
     e.create_namespace(NamespaceRecord::new("tenant"), at(0)).unwrap();
     assert!(e.get(Get { namespace: "tenant", key: b"k" }, at(0), |f| matches!(f, GetOutcome::Miss)).unwrap());
     assert!(e.put(&put, at(0), |done| done.version).unwrap() > version);

@@ -232,9 +232,9 @@ impl Run {
             Step::Get(key) => {
                 let expected = self.model.live(key);
                 if expected.is_some() {
-                    self.model.hits += 1
+                    self.model.hits += 1;
                 } else {
-                    self.model.misses += 1
+                    self.model.misses += 1;
                 }
                 let found =
                     self.engine.get(Get { namespace: NAMESPACE, key: &[key] }, now, |found| match found {

@@ -242,7 +242,7 @@ impl Settings {
         if flags.run_token.as_deref() == Some("") {
             return Err(bad("run-token", "not empty; leave it out for none"));
         }
-        let topology = flags.topology.as_deref().map(|text| topology(text)).transpose()?;
+        let topology = flags.topology.as_deref().map(topology).transpose()?;
         let namespaces = flags.namespaces.as_deref().map_or(Ok(vec![]), namespaces)?;
         let format = match flags.log_format.unwrap_or(LogFormat::Auto) {
             LogFormat::Auto if std::io::IsTerminal::is_terminal(&std::io::stdout()) => LogFormat::Pretty,

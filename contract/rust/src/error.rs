@@ -17,15 +17,19 @@ const CURRENT_VERSION: &str = "current_version";
 const OWNER: &str = "owner";
 const EPOCH: &str = "epoch";
 
-/// An error of the error table.
+/// An error of the error table; boxed, so that a result is no larger than what succeeds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Error(errors::Error);
+pub struct Error(Box<errors::Error>);
 
 impl Error {
     /// With a message for people: what happened, where, and what would be right.
     #[must_use]
     pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
-        Self(errors::Error { reason: reason as i32, message: message.into(), ..errors::Error::default() })
+        Self(Box::new(errors::Error {
+            reason: reason as i32,
+            message: message.into(),
+            ..errors::Error::default()
+        }))
     }
 
     /// INVALID_ARGUMENT for one field, named by its path in the request message.
@@ -76,13 +80,13 @@ impl Error {
     /// The form inside results.
     #[must_use]
     pub fn into_detail(self) -> errors::Error {
-        self.0
+        *self.0
     }
 
     /// Takes an error out of a result.
     #[must_use]
     pub fn from_detail(detail: errors::Error) -> Self {
-        Self(detail)
+        Self(Box::new(detail))
     }
 
     /// Of a status that a call ended with. Without ErrorInfo of the platform it is mapped by code; `sent` says
@@ -139,26 +143,27 @@ impl std::error::Error for Error {}
 impl From<Error> for Status {
     /// ErrorInfo always, BadRequest and RetryInfo where they apply. Reasons that exist on HTTP only have no
     /// business on gRPC and become INTERNAL.
-    fn from(error: Error) -> Self {
+    fn from(Error(error): Error) -> Self {
+        let error = *error;
         let mut spec = spec_of(error.reason());
         if spec.grpc_code.is_none() {
             spec = spec_of(ErrorReason::Internal);
         }
         let mut metadata = HashMap::new();
-        if let Some(version) = error.0.current_version {
+        if let Some(version) = error.current_version {
             metadata.insert(CURRENT_VERSION.to_owned(), version.to_string());
         }
-        if let Some(owner) = error.0.owner {
+        if let Some(owner) = error.owner {
             metadata.insert(OWNER.to_owned(), owner.name);
             metadata.insert(EPOCH.to_owned(), owner.epoch.to_string());
         }
         let mut details = ErrorDetails::with_error_info(spec.name.clone(), DOMAIN, metadata);
-        for violation in error.0.violations {
+        for violation in error.violations {
             details.add_bad_request_violation(violation.field, violation.description);
         }
-        if let Some(delay) = error.0.retry_after {
+        if let Some(delay) = error.retry_after {
             details.set_retry_info(Duration::try_from(delay).ok());
         }
-        Status::with_error_details(spec.grpc_code.unwrap_or(Code::Internal), error.0.message, details)
+        Status::with_error_details(spec.grpc_code.unwrap_or(Code::Internal), error.message, details)
     }
 }

@@ -33,14 +33,14 @@ impl List {
     pub(crate) fn unlink(&mut self, slab: &mut Slab, id: SlotId) {
         let (prev, next) = slab.links(id);
         if prev == NIL {
-            self.head = next
+            self.head = next;
         } else {
-            slab.set_next(prev, next)
+            slab.set_next(prev, next);
         }
         if next == NIL {
-            self.tail = prev
+            self.tail = prev;
         } else {
-            slab.set_prev(next, prev)
+            slab.set_prev(next, prev);
         }
         self.len -= 1;
         self.bytes -= slab.entry(id).footprint();

@@ -140,7 +140,7 @@ impl Run {
                 format!("its {} ms were over before it was begun", op.timeout_ms),
             ));
         }
-        op.refused.as_deref().cloned()
+        op.refused.clone()
     }
 
     fn dispatch(

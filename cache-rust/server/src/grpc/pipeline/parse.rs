@@ -42,7 +42,7 @@ pub(super) struct Operation {
     pub(super) delta: i64,
     pub(super) initial: i64,
     /// Why it is not done, if that is known from its bytes alone.
-    pub(super) refused: Option<Box<Error>>,
+    pub(super) refused: Option<Error>,
 }
 
 /// A batch and its operations.
@@ -159,7 +159,7 @@ const KINDS: [Kind; 6] = [Kind::Get, Kind::Put, Kind::Delete, Kind::Touch, Kind:
 impl Operation {
     /// The first reason counts.
     fn refuse(&mut self, error: Error) {
-        self.refused.get_or_insert_with(|| Box::new(error));
+        self.refused.get_or_insert(error);
     }
 }
 
