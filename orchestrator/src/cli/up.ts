@@ -10,6 +10,7 @@ import { platform as model } from '../model/platform.ts';
 import type { Platform } from '../platform/platform.ts';
 import { startPlatform } from '../platform/start.ts';
 import { runQuietly } from '../platform/steps.ts';
+import type { serveRun as ServeRunFunction } from '../run/serve-run.ts';
 import { watchInterrupts } from '../run/signals.ts';
 import { chooseDriver } from '../toolchain/choose.ts';
 import type { UpOptions } from './commands/up.ts';
@@ -23,9 +24,11 @@ export const up = async (options: UpOptions): Promise<void> => {
     if (!options.json) process.stderr.write(`${text}\n`);
   };
   try {
+    // Loaded while other processes start: a warm start is to take 1.5 s at most.
+    const serving = import('../run/serve-run.ts');
     const hub = new LogHub();
     await using platform = await start(options, hub, interrupts.first, say);
-    await serve(platform, options, interrupts.first);
+    await serve(platform, (await serving).serveRun, options, interrupts.first);
     say('Stopping …');
   } finally {
     interrupts.dispose();
@@ -58,15 +61,21 @@ const start = async (
   }
 };
 
+type ServeRun = typeof ServeRunFunction;
+
 /** Resolves when the run is to end. */
-const serve = async (platform: Platform, options: UpOptions, interrupted: AbortSignal): Promise<void> => {
+const serve = async (
+  platform: Platform,
+  serveRun: ServeRun,
+  options: UpOptions,
+  interrupted: AbortSignal,
+): Promise<void> => {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   interrupted.addEventListener('abort', () => end());
   if (interrupted.aborted) end();
   // Without the reaper nobody would clean up after us, so we do not go on.
   platform.onReaperLost(end);
 
-  const { serveRun } = await import('../run/serve-run.ts');
   const served = await serveRun(platform, { statusPort: options.ports === 'free' ? 0 : statusPort(), onStop: end });
   try {
     const readyMs = Date.now() - startedAt();

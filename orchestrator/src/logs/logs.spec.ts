@@ -19,6 +19,11 @@ test('a JSON line is a record, and the instance that wrote it is the one that we
   expect(parseLogLine(line, from)).toEqual(record({ level: 'error', msg: 'no', rpc: 'Get' }));
 });
 
+test('an integer of 64 bits stays exact', () => {
+  const line = '{"msg":"up","incarnation":12300071937400353001,"ratio":0.5,"count":7}';
+  expect(parseLogLine(line, from)).toMatchObject({ incarnation: '12300071937400353001', ratio: 0.5, count: 7 });
+});
+
 test('any other line is a record with that text', () => {
   expect(parseLogLine('thread panicked', from)).toMatchObject({
     level: 'warn',

@@ -40,10 +40,14 @@ export const parseLogLine = (
   };
 };
 
+/** An integer beyond 2^53 stays exact, as a string: versions and incarnations have 64 bits. */
+const exactIntegers = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
+  typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? context?.source : value;
+
 const parseObject = (line: string): Record<string, unknown> | undefined => {
   if (!line.startsWith('{')) return undefined;
   try {
-    const value: unknown = JSON.parse(line);
+    const value: unknown = JSON.parse(line, exactIntegers);
     return typeof value === 'object' && value !== null ? { ...value } : undefined;
   } catch {
     return undefined;

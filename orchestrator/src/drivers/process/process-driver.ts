@@ -77,13 +77,14 @@ export class ProcessDriver implements Driver {
 
   #startStep(services: readonly string[]): Step {
     const instances = services.flatMap((service) => this.#instancesOf(service));
+    const hasNodes = instances.some(({ spec }) => spec.spec.node);
     return {
       title: `Start ${instances.map(({ name }) => name).join(', ')}`,
       run: async () => {
         this.#options.signal.throwIfAborted();
-        await startTogether(instances);
+        await Promise.all([startTogether(instances), hasNodes ? loadSetTopology() : undefined]);
         await this.#options.gate.admit(instances);
-        if (services.some((service) => serviceOf(this.#options.model, service).node)) await this.#publishTopology();
+        if (hasNodes) await this.#publishTopology();
       },
     };
   }
@@ -92,7 +93,7 @@ export class ProcessDriver implements Driver {
   async #publishTopology(): Promise<void> {
     const { model, token } = this.#options;
     const topology = topologyOf(model, (service, port, index) => this.#reach(service, port, index));
-    const { setTopology } = await import('../../platform/set-topology.ts');
+    const { setTopology } = await loadSetTopology();
     await Promise.all(topology.nodes.map(({ address }) => setTopology(address, topology, token)));
     this.#topology = topology;
   }
@@ -135,6 +136,9 @@ export class ProcessDriver implements Driver {
     await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
   }
 }
+
+/** Brings gRPC with it, so it is loaded while the nodes start. */
+const loadSetTopology = () => import('../../platform/set-topology.ts');
 
 /** Reports the first failure only when all have ended up somewhere, so that none is left half started. */
 const startTogether = async (instances: readonly ProcessInstance[]): Promise<void> => {
