@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"bimetal.dev/contract"
@@ -31,6 +32,10 @@ import (
 // ErrListen says that an address cannot be bound.
 var ErrListen = errors.New("cannot listen")
 
+// quietLimit is how long requests that are under way on HTTP/1.1 may keep Shutdown waiting: it does not drop those
+// whose handler has begun, so this covers only the time in which a request is being read.
+const quietLimit = 500 * time.Millisecond
+
 // Gateway is the whole process but for signals and exit codes.
 type Gateway struct {
 	config   *config.Config
@@ -49,6 +54,8 @@ type Gateway struct {
 	public, adminServer *http.Server
 	publicLn, adminLn   net.Listener
 	failed              chan error
+	clients             connections
+	closing             atomic.Bool
 }
 
 // Start binds the listeners, connects to the nodes and serves. The line that says so is the first of the log.
@@ -84,7 +91,9 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	})
 	g.health = health.New(g.state, g.cluster.Nodes)
 	if g.router, err = g.routes(); err != nil {
-		return nil, errors.Join(err, g.Finish(context.Background(), 0))
+		g.cluster.Close()
+		_, _ = g.publicLn.Close(), g.adminLn.Close()
+		return nil, err
 	}
 	g.serve()
 	return g, nil
@@ -108,13 +117,13 @@ func (g *Gateway) serve() {
 	})
 	g.stopGRPC = stopGRPC
 	g.public, g.adminServer = g.newServer(g.router), g.newServer(adminHandler)
-	g.public.RegisterOnShutdown(g.state.End)
+	g.public.ConnState = g.clients.track
 	for _, s := range []struct {
 		server   *http.Server
 		listener net.Listener
 	}{{g.public, g.publicLn}, {g.adminServer, g.adminLn}} {
 		go func() {
-			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) && !g.closing.Load() {
 				g.failed <- err
 			}
 		}()
@@ -154,28 +163,39 @@ func (g *Gateway) State() *lifecycle.Lifecycle { return g.state }
 func (g *Gateway) Failed() <-chan error { return g.failed }
 
 // Finish is the second half of draining: after the delay it takes nothing new, lets what is in flight end within the
-// timeout, and closes everything. abort cuts both short.
+// timeout, and closes everything. abort cuts both short. It is to be called once.
 func (g *Gateway) Finish(abort context.Context, timeout time.Duration) error {
-	select {
-	case <-time.After(g.state.DrainDelay()):
-	case <-abort.Done():
-	}
-	ctx, cancel := context.WithTimeout(abort, timeout)
-	defer cancel()
-	err := g.public.Shutdown(ctx)
-	if err != nil {
-		err = fmt.Errorf("requests were still in flight after %v", timeout)
-		_ = g.public.Close()
-	}
+	err := g.FinishPublic(abort, timeout)
+	g.state.Drain(0)
 	g.state.End()
 	g.cluster.Close()
 	g.records.Close()
 	g.stopGRPC()
-	_ = g.adminServer.Close()
+	_ = g.adminServer.Close() // whoever still asks it has been told to go
 	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(abort), 500*time.Millisecond)
 	defer cancelFlush()
 	if flushErr := g.endTracing(flush); flushErr != nil {
 		g.log.Warn("some spans were not delivered", "error", flushErr.Error())
 	}
 	return err
+}
+
+// FinishPublic is the part of Finish that clients see; the admin listener and the connections to the nodes still stand
+// after it. A second call does nothing.
+func (g *Gateway) FinishPublic(abort context.Context, timeout time.Duration) error {
+	select {
+	case <-time.After(g.state.DrainDelay()):
+	case <-abort.Done():
+	}
+	ctx, cancel := context.WithTimeout(abort, timeout)
+	defer cancel()
+	g.closing.Store(true)
+	_ = g.publicLn.Close() // the second time it is closed already
+	g.state.End()          // event streams end by themselves now
+	g.clients.quiet(ctx, quietLimit)
+	if err := g.public.Shutdown(ctx); err != nil {
+		_ = g.public.Close() // its error is the same
+		return fmt.Errorf("requests were still in flight after %v", timeout)
+	}
+	return nil
 }
