@@ -228,11 +228,6 @@ impl Engine {
         self.shared.memory.used.get()
     }
 
-    /// Counts a caller's buffers against the limit: they held `before` bytes and hold `after` now.
-    pub fn count_buffers(&self, before: usize, after: usize) {
-        self.shared.memory.change_structure(before, after);
-    }
-
     /// Recounts everything and compares it with what was counted; for tests, while nothing else runs.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub struct EngineStats {
     pub memory_limit: u64,
     /// What counts against it.
     pub memory_used: u64,
-    /// Of that: slots, tables, queues, history, namespaces, buffers.
+    /// Of that: slots, tables, queues, history, namespaces.
     pub memory_structure: u64,
     /// Reported versions that were not believed.
     pub ignored_seen_versions: u64,

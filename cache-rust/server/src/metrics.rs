@@ -192,11 +192,7 @@ impl Collector for EngineCollector {
         for (name, help, value) in [
             ("memory_limit_bytes", "The memory limit", self.0.memory_limit),
             ("memory_used_bytes", "What counts against the memory limit", self.0.memory_used),
-            (
-                "memory_structure_bytes",
-                "Of that: slots, tables, queues, history, buffers",
-                self.0.memory_structure,
-            ),
+            ("memory_structure_bytes", "Of that: slots, tables, queues, history", self.0.memory_structure),
         ] {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
         }

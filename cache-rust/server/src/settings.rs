@@ -61,7 +61,7 @@ pub struct Flags {
     /// Where /livez, /readyz, /metrics and /contract are [default: 127.0.0.1:7402]
     #[arg(long, value_name = "HOST:PORT", env = "BIMETAL_ADMIN_LISTEN", global = true)]
     pub admin_listen: Option<String>,
-    /// Bytes that entries, tables, queues, history and buffers may take together [default: 256MiB]
+    /// Bytes that entries, tables, queues and history may take together [default: 256MiB]
     #[arg(long, value_name = "SIZE", env = "BIMETAL_MEMORY_LIMIT", global = true)]
     pub memory_limit: Option<String>,
     /// Bytes of event history, within the memory limit [default: a 32nd of it, at most 64MiB]

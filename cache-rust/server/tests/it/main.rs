@@ -11,4 +11,5 @@ mod pipeline;
 mod process;
 mod refused;
 mod support;
+mod tracing;
 mod watch;

@@ -16,9 +16,9 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-struct Running {
+pub struct Running {
     child: Child,
-    first: serde_json::Value,
+    pub first: serde_json::Value,
 }
 
 impl Drop for Running {
@@ -29,7 +29,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut child = command(arguments).spawn().unwrap();
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -39,13 +39,13 @@ impl Running {
         Self { child, first: serde_json::from_str(&line).unwrap() }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
