@@ -147,9 +147,6 @@ func check(settings *koanf.Koanf) (*Config, error) {
 				"allow_unauthenticated if something else keeps strangers away", address)
 		}
 	}
-	if c.MaxWatchers > c.MaxRequests {
-		r.fail("max_watchers", "%d is more than max_requests, %d", c.MaxWatchers, c.MaxRequests)
-	}
 	if endpoint, err := url.Parse(c.OTLPEndpoint); c.OTLPEndpoint != "" &&
 		(err != nil || endpoint.Host == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https") {
 		r.fail("otlp_endpoint", "%q must be a URL such as http://127.0.0.1:7717", c.OTLPEndpoint)

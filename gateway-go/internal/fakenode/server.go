@@ -79,7 +79,7 @@ func Start(tb testing.TB, name string) *Node {
 
 func (n *Node) listen(address string) {
 	n.tb.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(n.tb.Context(), "tcp", address)
 	if err != nil {
 		n.tb.Fatal(err)
 	}

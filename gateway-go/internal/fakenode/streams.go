@@ -20,7 +20,7 @@ func (n *Node) Pipeline(stream grpc.BidiStreamingServer[cachev1.PipelineRequest,
 	for {
 		request, err := stream.Recv()
 		if err != nil {
-			return nil
+			return err
 		}
 		n.batches.Add(1)
 		if len(request.GetOperations()) > 1000 {
@@ -83,7 +83,7 @@ func (n *Node) answer(operation *cachev1.Operation) *cachev1.OperationResult {
 func (n *Node) Watch(stream grpc.BidiStreamingServer[cachev1.WatchRequest, cachev1.WatchResponse]) error {
 	first, err := stream.Recv()
 	if err != nil {
-		return nil
+		return err
 	}
 	subscribe := first.GetSubscribe()
 	if subscribe == nil {

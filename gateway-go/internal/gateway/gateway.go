@@ -64,10 +64,11 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 		config: c, log: log, state: lifecycle.New(), metrics: prometheus.NewRegistry(),
 		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 2),
 	}
-	if g.publicLn, err = net.Listen("tcp", c.Listen); err != nil {
+	var binding net.ListenConfig
+	if g.publicLn, err = binding.Listen(context.Background(), "tcp", c.Listen); err != nil {
 		return nil, fmt.Errorf("%w: listen %s: %w", ErrListen, c.Listen, err)
 	}
-	if g.adminLn, err = net.Listen("tcp", c.AdminListen); err != nil {
+	if g.adminLn, err = binding.Listen(context.Background(), "tcp", c.AdminListen); err != nil {
 		_ = g.publicLn.Close()
 		return nil, fmt.Errorf("%w: admin-listen %s: %w", ErrListen, c.AdminListen, err)
 	}
@@ -149,8 +150,10 @@ func (g *Gateway) newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// Addr and AdminAddr are where it listens.
-func (g *Gateway) Addr() string      { return g.publicLn.Addr().String() }
+// Addr is where the public listener is bound.
+func (g *Gateway) Addr() string { return g.publicLn.Addr().String() }
+
+// AdminAddr is where the admin listener is bound.
 func (g *Gateway) AdminAddr() string { return g.adminLn.Addr().String() }
 
 // Routes are those of the public listener.

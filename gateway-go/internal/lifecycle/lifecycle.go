@@ -41,8 +41,10 @@ func (l *Lifecycle) Drain(delay time.Duration) {
 	})
 }
 
-// Draining is closed when draining begins; DrainDelay is how long everything is still served then.
+// Draining is closed when draining begins.
 func (l *Lifecycle) Draining() <-chan struct{} { return l.draining }
+
+// DrainDelay is how long everything is still served when draining has begun.
 func (l *Lifecycle) DrainDelay() time.Duration { return time.Duration(l.delay.Load()) }
 
 // End says that nothing new is served; streams that would not end by themselves do so now.

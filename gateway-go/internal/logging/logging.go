@@ -20,7 +20,7 @@ const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 func New(output *os.File, format, level, instance string) *slog.Logger {
 	var handler slog.Handler
 	if format == "pretty" || format == "auto" && term.IsTerminal(int(output.Fd())) {
-		handler = tint.NewHandler(output, &tint.Options{
+		handler = tint.NewTextHandler(output, &tint.Options{
 			Level: Level(level), TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(output.Fd())),
 		})
 	} else {

@@ -40,8 +40,10 @@ func (n *Node) Close() {
 	n.options.Metrics.forget(n.options.Name)
 }
 
-// Name is the node's name, Address where it is looked for.
-func (n *Node) Name() string    { return n.options.Name }
+// Name is the node's name.
+func (n *Node) Name() string { return n.options.Name }
+
+// Address is where the node is looked for.
 func (n *Node) Address() string { return n.options.Address }
 
 // Up says whether there is a session.

@@ -1,0 +1,38 @@
+package batch
+
+import (
+	"errors"
+	"testing"
+
+	"bimetal.dev/contract"
+)
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `[]`, `{"operations":[]}`, `{"operations":[{"get":{"key":"a"}}]}`,
+		`{"operations":[{"put":{"key":"%2F","value":{"a":1},"ttl":"5s","ifMatch":"\"1\""}}]}`,
+		`{"operations":[{"put":{"key":"a","valueBase64":"AA=="}},{"delete":{"key":"a","ifMatch":"*"}}]}`,
+		`{"operations":[{"increment":{"key":"a","delta":"5"}},{"touch":{"key":"a","ttl":"keep"}}]}`,
+		`{"operations":[null]}`, `{"operations":[{"get":null}]}`, `{"operations":5}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		items, err := parse(body, "default")
+		if err != nil {
+			var own *contract.Error
+			if !errors.As(err, &own) || own.Reason() == contract.Internal || own.Detail.GetMessage() == "" {
+				t.Fatalf("%q: not an error for a caller: %v", body, err)
+			}
+			return
+		}
+		if len(items) == 0 || len(items) > maxOperations {
+			t.Fatalf("%q: %d items", body, len(items))
+		}
+		for _, it := range items {
+			if !contract.ValidKey(it.key) || it.operation.GetOperation() == nil {
+				t.Fatalf("%q: %v", body, it)
+			}
+		}
+	})
+}
