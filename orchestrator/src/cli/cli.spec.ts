@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -21,8 +22,11 @@ const fakePrograms = (programs: Readonly<Record<string, string>>): string => {
 
 describe('a running platform', () => {
   const name = freshName();
-  const up = new Command(upArgs(name));
-  beforeAll(() => up.says('Ready in'), 30_000);
+  let up: Command;
+  beforeAll(async () => {
+    up = new Command(upArgs(name));
+    await up.says('Ready in');
+  }, 30_000);
   afterAll(async () => {
     up.process.kill('SIGTERM');
     await up.ended;
@@ -110,6 +114,22 @@ test('Ctrl-C that arrives several times ends everything once and cleanly', async
   await up.says('Ready in');
   for (let i = 0; i < 3; i += 1) up.signalGroup('SIGINT');
   expect((await up.ended).code).toBe(0);
+  expect(findRun(name)).toBeUndefined();
+});
+
+const withTerminal = existsSync('/usr/bin/script') ? test : test.skip;
+
+withTerminal('Ctrl-C in a terminal, where the whole foreground group gets it, ends everything', async () => {
+  const name = freshName();
+  const line = ['npm', 'start', '--', ...upArgs(name).slice(1)].join(' ');
+  const terminal = spawn('script', ['--quiet', '--flush', '--return', '--command', line, '/dev/null'], { cwd: root });
+  let screen = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    if (!terminal.stdin.writableEnded && screen.includes('Ready in')) terminal.stdin.end('\x03');
+  });
+  await new Promise((resolve) => terminal.on('close', resolve));
+  expect(screen).toContain('Stopping');
   expect(findRun(name)).toBeUndefined();
 });
 

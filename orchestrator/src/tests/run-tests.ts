@@ -152,12 +152,15 @@ const goRunner: Runner = {
   },
 };
 
+/** Suites that a platform is asked for in, and the specs of the driver itself. */
+const onlyContainer: readonly string[] = [`${join(root, 'tests')}/`, 'drivers/container'];
+
 /** Unit tests once; what stands in tests/ once on each driver. */
 const jestRunner = (driver: 'process' | 'container'): Runner => ({
   name: `TypeScript, driver ${driver}`,
   run: async (context) => {
     const reportFile = join(stateFolder, `jest-${driver}-${process.pid}.json`);
-    const only = context.suites.length > 0 ? context.suites : driver === 'container' ? ['tests/'] : [];
+    const only = context.suites.length > 0 ? context.suites : driver === 'container' ? onlyContainer : [];
     const code = await runChild(
       context,
       [
@@ -169,7 +172,8 @@ const jestRunner = (driver: 'process' | 'container'): Runner => ({
         `--outputFile=${reportFile}`,
         // A platform each: more of them side by side only starve each other on a small machine.
         ...(driver === 'container' ? ['--runInBand'] : ['--maxWorkers=2']),
-        ...only,
+        ...(driver === 'process' ? ['--testPathIgnorePatterns', 'node_modules', 'drivers/container'] : []),
+        ...(only.length > 0 ? ['--', ...only] : []),
       ],
       { BIMETAL_TEST_DRIVER: driver },
       // Jest writes its report to standard output as well, on one line.
