@@ -14,10 +14,9 @@ export const checkContracts = (identities: ReadonlyMap<string, Identity>): strin
   const sides = [...byDigest.values()].flatMap((group): Side[] => {
     const first = group[0]?.[1];
     if (!first) return [];
-    const names = [...new Set(group.map(([name]) => name))].join(', ');
     return [
       {
-        name: `${names} (${first.language}, revision ${first.revision})`,
+        name: `${describeGroup(group)}, revision ${first.revision}`,
         revision: first.revision,
         digest: first.digest,
         descriptorSet: Buffer.from(first.descriptorSet, 'base64'),
@@ -26,6 +25,12 @@ export const checkContracts = (identities: ReadonlyMap<string, Identity>): strin
   });
   return sides.flatMap((side, i) => sides.slice(i + 1).flatMap((other) => judge(side, other)));
 };
+
+/** "orchestrator (typescript), cache-0, cache-1 (rust)" */
+const describeGroup = (group: readonly (readonly [string, Identity])[]): string =>
+  [...Map.groupBy(group, ([, { language }]) => language)]
+    .map(([language, members]) => `${members.map(([name]) => name).join(', ')} (${language})`)
+    .join(', ');
 
 const judge = (a: Side, b: Side): string[] => {
   const result = compareContracts(a, b);
