@@ -56,7 +56,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	outcomes := h.perform(r.Context(), items, exchange.From(r.Context()).Traceparent)
+	outcomes := h.perform(r.Context(), items, exchange.From(w).Traceparent)
 	w.Header().Set("Cache-Control", "no-store")
 	exchange.WriteJSON(w, http.StatusOK, write(outcomes))
 	return nil

@@ -79,7 +79,7 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	result, _, failure := h.cluster.Do(r.Context(),
-		&cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}, exchange.From(r.Context()).Traceparent)
+		&cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
 		return LocateInBody(failure)
 	}
@@ -101,7 +101,7 @@ func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	result, _, failure := h.cluster.Do(r.Context(),
-		&cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}, exchange.From(r.Context()).Traceparent)
+		&cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
 		return LocateInBody(failure)
 	}

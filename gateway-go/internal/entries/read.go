@@ -13,6 +13,14 @@ import (
 // defaultContentType is what an entry without one is served as.
 const defaultContentType = "application/octet-stream"
 
+// The values of header fields that are always the same, shared by all answers and never changed. An entry's value is
+// somebody else's: no browser may run it as a page of this origin, or guess what it is.
+var (
+	privateNoCache = []string{"private, no-cache"}
+	noSniff        = []string{"nosniff"}
+	sandbox        = []string{"sandbox"}
+)
+
 // Get answers GET and HEAD of an entry. Range is not supported and passed over, as RFC 9110 allows.
 func (h *Handlers) Get(w http.ResponseWriter, r *http.Request) error {
 	namespace, key, err := address(r)
@@ -29,13 +37,15 @@ func (h *Handlers) Get(w http.ResponseWriter, r *http.Request) error {
 	request := &cachev1.GetRequest{
 		Namespace: namespace, Key: key, OmitValue: r.Method == http.MethodHead, KnownVersion: c.known(),
 	}
-	response, node, failure := h.cluster.Get(r.Context(), request, exchange.From(r.Context()).Traceparent)
+	response, node, failure := h.cluster.Get(r.Context(), request, exchange.From(w).Traceparent)
 	if failure != nil {
 		return locate(failure, func(string) string { return "" })
 	}
 	header := w.Header()
 	entry := response.GetEntry()
-	header["Cache-Status"] = []string{cacheStatus(node, entry)}
+	values := new([4]string) // one allocation for all the values that differ from answer to answer
+	values[0] = cacheStatus(node, entry)
+	header["Cache-Status"] = values[0:1:1]
 	failed, notModified := c.judge(entry.GetVersion())
 	switch {
 	case failed:
@@ -43,21 +53,21 @@ func (h *Handlers) Get(w http.ResponseWriter, r *http.Request) error {
 	case entry == nil:
 		return contract.Errorf(contract.KeyNotFound, "the key has no live entry in %q", namespace)
 	}
-	header["Etag"] = []string{syntax.FormatETag(entry.GetVersion())}
-	header["Cache-Control"] = []string{"private, no-cache"}
+	values[1] = syntax.FormatETag(entry.GetVersion())
+	header["Etag"] = values[1:2:2]
+	header["Cache-Control"] = privateNoCache
 	if notModified {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	contentType := entry.GetContentType()
-	if contentType == "" {
-		contentType = defaultContentType
+	if values[2] = entry.GetContentType(); values[2] == "" {
+		values[2] = defaultContentType
 	}
-	header["Content-Type"] = []string{contentType}
-	header["Content-Length"] = []string{strconv.FormatUint(entry.GetSize(), 10)}
-	// The value is somebody else's: no browser may run it as a page of this origin, or guess what it is.
-	header["X-Content-Type-Options"] = []string{"nosniff"}
-	header["Content-Security-Policy"] = []string{"sandbox"}
+	values[3] = strconv.FormatUint(entry.GetSize(), 10)
+	header["Content-Type"] = values[2:3:3]
+	header["Content-Length"] = values[3:4:4]
+	header["X-Content-Type-Options"] = noSniff
+	header["Content-Security-Policy"] = sandbox
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(entry.GetValue()) // a caller that has gone cannot be told

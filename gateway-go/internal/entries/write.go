@@ -30,7 +30,7 @@ func (h *Handlers) Put(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Content-Range") != "" {
 		return problem.Invalid(problem.InHeader, "Content-Range", "a value is written whole")
 	}
-	precondition, err := h.writePrecondition(r, namespace, key)
+	precondition, err := h.writePrecondition(w, r, namespace, key)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (h *Handlers) Put(w http.ResponseWriter, r *http.Request) error {
 		Put: &cachev1.PutRequest{
 			Namespace: namespace, Key: key, Value: value, ContentType: contentType, Ttl: ttl, Precondition: precondition,
 		},
-	}}, exchange.From(r.Context()).Traceparent)
+	}}, exchange.From(w).Traceparent)
 	if failure != nil {
 		return locate(failure, func(field string) string {
 			switch field {
@@ -77,13 +77,13 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 	if _, err := exchange.Query(r); err != nil {
 		return err
 	}
-	precondition, err := h.writePrecondition(r, namespace, key)
+	precondition, err := h.writePrecondition(w, r, namespace, key)
 	if err != nil {
 		return err
 	}
 	_, _, failure := h.cluster.Do(r.Context(), &cachev1.Operation{Operation: &cachev1.Operation_Delete{
 		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition},
-	}}, exchange.From(r.Context()).Traceparent)
+	}}, exchange.From(w).Traceparent)
 	if failure != nil {
 		return locate(failure, func(string) string { return problem.InHeader + "If-Match" })
 	}
@@ -93,7 +93,7 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 
 // writePrecondition reads the conditions of a write. Where none of the tags could ever match, the write has failed
 // already; the current version is read for the answer.
-func (h *Handlers) writePrecondition(r *http.Request, namespace string, key []byte) (*cachev1.Precondition, error) {
+func (h *Handlers) writePrecondition(w http.ResponseWriter, r *http.Request, namespace string, key []byte) (*cachev1.Precondition, error) {
 	c, err := readConditions(r.Header)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (h *Handlers) writePrecondition(r *http.Request, namespace string, key []by
 		return precondition, err
 	}
 	request := &cachev1.GetRequest{Namespace: namespace, Key: key, OmitValue: true}
-	response, _, failure := h.cluster.Get(r.Context(), request, exchange.From(r.Context()).Traceparent)
+	response, _, failure := h.cluster.Get(r.Context(), request, exchange.From(w).Traceparent)
 	if failure != nil {
 		return nil, failure
 	}

@@ -17,7 +17,7 @@ func Deadline(next http.Handler) http.Handler {
 		if lines := r.Header["Request-Timeout"]; len(lines) > 0 {
 			var err error
 			if timeout, err = syntax.ParseRequestTimeout(lines[0]); err != nil || len(lines) > 1 {
-				exchange.Fail(w, r, problem.Invalid(problem.InHeader, "Request-Timeout",
+				exchange.Fail(w, problem.Invalid(problem.InHeader, "Request-Timeout",
 					"must stand there once, as decimal seconds, 0.001 to 60"))
 				return
 			}

@@ -82,19 +82,21 @@ func (o *Observer) Observe(next http.Handler) http.Handler {
 				traceparent = carrier.Get("traceparent")
 			}
 		}
-		x := exchange.New(traceID, traceparent)
-		answer := &recorder{ResponseWriter: w}
-		next.ServeHTTP(answer, r.WithContext(exchange.With(ctx, x)))
-		if answer.status == 0 {
-			answer.status = http.StatusOK
+		x := exchange.New(w, traceID, traceparent)
+		if span != nil {
+			r = r.WithContext(ctx)
 		}
-		o.finish(r, x, span, answer.status, start)
+		next.ServeHTTP(x, r)
+		if x.Status == 0 {
+			x.Status = http.StatusOK
+		}
+		o.finish(r, x, span, start)
 	})
 }
 
 // finish counts, and logs what went wrong.
-func (o *Observer) finish(r *http.Request, x *exchange.Exchange, span trace.Span, status int, start time.Time) {
-	took := time.Since(start)
+func (o *Observer) finish(r *http.Request, x *exchange.Exchange, span trace.Span, start time.Time) {
+	status, took := x.Status, time.Since(start)
 	route := "none"
 	if rctx := chi.RouteContext(r.Context()); rctx != nil && len(rctx.RoutePatterns) > 0 {
 		route = rctx.RoutePattern()
@@ -151,20 +153,3 @@ func method(name string) string {
 	}
 	return "other"
 }
-
-// recorder notes the status.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= http.StatusOK {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -28,18 +28,18 @@ func Origin(allowedHosts []string) func(http.Handler) http.Handler {
 				return
 			}
 			if !mayBe(r.Host) {
-				exchange.Fail(w, r, contract.Errorf(contract.PermissionDenied,
+				exchange.Fail(w, contract.Errorf(contract.PermissionDenied,
 					"the host %q is neither loopback nor among the allowed hosts", r.Host))
 				return
 			}
 			for _, origin := range r.Header["Origin"] {
 				if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || !mayBe(parsed.Host) {
-					exchange.Fail(w, r, contract.Errorf(contract.PermissionDenied, "requests from the origin %q are refused", origin))
+					exchange.Fail(w, contract.Errorf(contract.PermissionDenied, "requests from the origin %q are refused", origin))
 					return
 				}
 			}
 			if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-				exchange.Fail(w, r, contract.Errorf(contract.PermissionDenied, "cross-site requests are refused"))
+				exchange.Fail(w, contract.Errorf(contract.PermissionDenied, "cross-site requests are refused"))
 				return
 			}
 			next.ServeHTTP(w, r)

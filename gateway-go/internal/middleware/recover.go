@@ -22,7 +22,7 @@ func Recover(next http.Handler) http.Handler {
 			if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(reason)
 			}
-			exchange.Fail(w, r, contract.Errorf(contract.Internal, "an unexpected error; the log has it under the trace id").
+			exchange.Fail(w, contract.Errorf(contract.Internal, "an unexpected error; the log has it under the trace id").
 				Because(fmt.Errorf("panic: %v\n%s", reason, debug.Stack())))
 		}()
 		next.ServeHTTP(w, r)

@@ -16,15 +16,15 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 	if rest, ok := strings.CutPrefix(path, "/v1/cache/"); ok {
 		_, key, separated := strings.Cut(rest, "/")
 		if separated && key == "" {
-			exchange.Fail(w, r, problem.Invalid(problem.InPath, "key", "must have 1 to 1,024 bytes, has 0"))
+			exchange.Fail(w, problem.Invalid(problem.InPath, "key", "must have 1 to 1,024 bytes, has 0"))
 			return
 		}
 		if separated {
-			exchange.Fail(w, r, contract.Errorf(contract.RouteNotFound, "no route has the path %.200q; a slash in a key is written %%2F", path))
+			exchange.Fail(w, contract.Errorf(contract.RouteNotFound, "no route has the path %.200q; a slash in a key is written %%2F", path))
 			return
 		}
 	}
-	exchange.Fail(w, r, contract.Errorf(contract.RouteNotFound, "no route has the path %.200q", path))
+	exchange.Fail(w, contract.Errorf(contract.RouteNotFound, "no route has the path %.200q", path))
 }
 
 // MethodNotAllowed answers methods that a route does not take and names those it does.
@@ -40,6 +40,6 @@ func MethodNotAllowed(routes chi.Routes) http.HandlerFunc {
 			}
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		exchange.Fail(w, r, contract.Errorf(contract.MethodNotAllowed, "the route takes %s", strings.Join(allowed, ", ")))
+		exchange.Fail(w, contract.Errorf(contract.MethodNotAllowed, "the route takes %s", strings.Join(allowed, ", ")))
 	}
 }

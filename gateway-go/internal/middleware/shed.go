@@ -24,7 +24,7 @@ func Shed(limit int, registry prometheus.Registerer) func(http.Handler) http.Han
 				next.ServeHTTP(w, r)
 			default:
 				shed.Inc()
-				exchange.Fail(w, r, contract.Errorf(contract.Overloaded, "the gateway serves %d requests already", limit).
+				exchange.Fail(w, contract.Errorf(contract.Overloaded, "the gateway serves %d requests already", limit).
 					RetryAfter(time.Second))
 			}
 		})

@@ -16,7 +16,7 @@ const maxTargetBytes = 8 << 10
 func Target(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.RequestURI) > maxTargetBytes {
-			exchange.Fail(w, r, contract.Errorf(contract.URITooLong, "the request target has %d bytes; at most %d are read",
+			exchange.Fail(w, contract.Errorf(contract.URITooLong, "the request target has %d bytes; at most %d are read",
 				len(r.RequestURI), maxTargetBytes))
 			return
 		}

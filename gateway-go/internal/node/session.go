@@ -33,6 +33,9 @@ func begin(parent context.Context, options Options) (_ *session, err error) {
 	s := &session{ctx: ctx, fail: fail}
 	defer func() {
 		if err != nil {
+			if cause := context.Cause(ctx); cause != nil && parent.Err() == nil {
+				err = cause // says more than that a call was cancelled
+			}
 			s.end(err)
 		}
 	}()

@@ -48,6 +48,7 @@ func Run(arguments []string) int {
 		logging.New(os.Stdout, "auto", "info", "gateway-0").Error("wrong settings", "error", err.Error())
 		return exitUsage
 	}
+	tuneMemory()
 	log := logging.New(os.Stdout, c.LogFormat, c.LogLevel, c.Instance)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
