@@ -293,7 +293,7 @@ func (x *LeaseGrant) GetExpiresIn() *durationpb.Duration {
 	return nil
 }
 
-// When an entry expires. Unset as a whole: the namespace's default, else never.
+// When an entry expires. Unset as a whole: the namespace's default_ttl, else its max_ttl, else never.
 type Ttl struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exactly one; a Ttl with none set is INVALID_ARGUMENT.

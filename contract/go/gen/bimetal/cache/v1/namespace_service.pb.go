@@ -36,7 +36,7 @@ type Namespace struct {
 	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// The most bytes that its entries may take on one node. Absent: only the node's memory limits it.
 	QuotaBytes *uint64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3,oneof" json:"quota_bytes,omitempty"`
-	// The TTL of entries that are written without one, 1 ms to max_ttl. Absent: they never expire.
+	// The TTL of entries that are written without one, 1 ms to max_ttl. Absent: max_ttl; without that they never expire.
 	DefaultTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=default_ttl,json=defaultTtl,proto3" json:"default_ttl,omitempty"`
 	// The greatest TTL. Absent: any, and never.
 	MaxTtl *durationpb.Duration `protobuf:"bytes,6,opt,name=max_ttl,json=maxTtl,proto3" json:"max_ttl,omitempty"`

@@ -111,7 +111,7 @@ export interface LeaseGrant {
   expiresIn: Duration | undefined;
 }
 
-/** When an entry expires. Unset as a whole: the namespace's default, else never. */
+/** When an entry expires. Unset as a whole: the namespace's default_ttl, else its max_ttl, else never. */
 export interface Ttl {
   /** From now on. Rounded up to 1 ms. Zero, negative, or above the namespace's max_ttl is INVALID_ARGUMENT. */
   relative?:

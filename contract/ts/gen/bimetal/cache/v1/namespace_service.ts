@@ -39,7 +39,7 @@ export interface Namespace {
   quotaBytes?:
     | bigint
     | undefined;
-  /** The TTL of entries that are written without one, 1 ms to max_ttl. Absent: they never expire. */
+  /** The TTL of entries that are written without one, 1 ms to max_ttl. Absent: max_ttl; without that they never expire. */
   defaultTtl:
     | Duration
     | undefined;
