@@ -69,7 +69,7 @@ export const platform = {
       },
       image: {
         dockerfile: 'gateway-go/Dockerfile',
-        healthcheck: ['/usr/local/bin/bimetal-gateway', 'healthcheck'],
+        healthcheck: ['/bimetal-gateway', 'healthcheck'],
       },
       memory: '256m',
       settings: (at) => ({
