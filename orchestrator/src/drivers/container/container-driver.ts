@@ -4,6 +4,7 @@ import { DockerComposeEnvironment, getContainerRuntimeClient, Wait } from 'testc
 import { imageStep } from '../../build/images.ts';
 import { messageOf, OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
+import { formatRecord } from '../../logs/format.ts';
 import type { LogHub } from '../../logs/hub.ts';
 import { composeName, emitCompose, hostPort, portVariable } from '../../model/compose.ts';
 import { drivenInstances, type InstanceSpec, instancesOf } from '../../model/instances.ts';
@@ -83,11 +84,7 @@ export class ContainerDriver implements Driver {
       .withStartupTimeout(60_000)
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
-    const started = await environment
-      .up(this.instances.map(({ spec }) => composeName(spec)))
-      .catch((error: unknown) => {
-        throw new OrchestratorError('UNHEALTHY', `The containers did not start: ${messageOf(error)}`, { cause: error });
-      });
+    const started = await this.#followWhile(environment.up(this.instances.map(({ spec }) => composeName(spec))));
     this.#running = started;
     const { container } = await getContainerRuntimeClient();
     await Promise.all(
@@ -102,6 +99,31 @@ export class ContainerDriver implements Driver {
       }),
     );
     await gate.admit(this.instances);
+  }
+
+  /** Reads the logs from the first moment: a container that does not get healthy is gone with its log afterwards. */
+  async #followWhile<Result>(starting: Promise<Result>): Promise<Result> {
+    const { container } = await getContainerRuntimeClient();
+    const look = async (): Promise<void> => {
+      const found = (await container.list()).filter(
+        ({ Labels }) => Labels['com.docker.compose.project'] === this.#project,
+      );
+      for (const { Id, Labels } of found) {
+        const instance = this.instances.find(({ spec }) => composeName(spec) === Labels['com.docker.compose.service']);
+        await instance?.follow(container.getById(Id));
+      }
+    };
+    const looking = setInterval(() => void look().catch(() => {}), 200);
+    try {
+      return await starting;
+    } catch (error) {
+      throw new OrchestratorError('UNHEALTHY', `The containers did not start: ${lastLineOf(messageOf(error))}`, {
+        details: this.instances.flatMap((instance) => instance.logs().slice(-5).map(formatRecord)).join('\n'),
+        cause: error,
+      });
+    } finally {
+      clearInterval(looking);
+    }
   }
 
   /** Chosen here and not by the engine, which would give others after a restart. */
@@ -155,6 +177,9 @@ export class ContainerDriver implements Driver {
     if (this.#ownFile) rmSync(this.#ownFile, { force: true });
   }
 }
+
+/** Compose tells all of its progress before the reason. */
+const lastLineOf = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';
 
 const requireFree = async (spec: InstanceSpec, port: string): Promise<void> => {
   const number = hostPort(spec, port);

@@ -28,12 +28,19 @@ export class ContainerInstance extends Instance {
     this.#openLogs = openLogs;
   }
 
-  /** Compose has started it, and its health check has passed. */
-  async adopt(container: Container, addresses: Readonly<Record<string, string>>): Promise<void> {
+  /** Compose has started its container, which is not healthy yet. */
+  async follow(container: Container): Promise<void> {
+    if (this.#container) return;
     this.#container = container;
-    this.setAddresses(addresses);
     this.starts += 1;
+    this.setState('starting');
     await this.#followLogs(0);
+  }
+
+  /** Its health check has passed. */
+  async adopt(container: Container, addresses: Readonly<Record<string, string>>): Promise<void> {
+    await this.follow(container);
+    this.setAddresses(addresses);
     this.setState('ready');
   }
 
