@@ -44,7 +44,7 @@ export const createDashboard = (options: DashboardOptions): FastifyInstance => {
   app.addHook('onRequest', async (request, reply) => {
     if (!allowed.has(request.hostname))
       return reply.code(403).send({ message: `Host ${request.hostname} is not allowed.` });
-    reply.header('content-security-policy', "default-src 'self'; frame-ancestors 'none'");
+    reply.header('content-security-policy', "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');
   });
