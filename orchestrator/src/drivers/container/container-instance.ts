@@ -118,13 +118,13 @@ export class ContainerInstance extends Instance {
     await this.kill();
   }
 
-  /** At the end of a run: what has not ended by then is removed with the project. */
+  /** The quick drain at the end of a run. (Compose would wait for its own grace period otherwise.) */
   async endWithin(ms: number): Promise<void> {
     if (!this.#container) return;
     this.#endExpected = true;
     this.setState('stopping');
     await this.#signal('SIGTERM');
-    await this.#endedWithin(ms);
+    if (!(await this.#endedWithin(ms))) await this.#signal('SIGKILL');
     this.setState('stopped');
   }
 
