@@ -28,7 +28,7 @@ func newFlags() *pflag.FlagSet {
 	flags.Int("max-requests", 4096, "requests in flight; further ones are OVERLOADED")
 	flags.Int("max-watchers", 256, "event streams; further ones are OVERLOADED")
 	flags.Int64("max-body-bytes", 256<<20, "memory for request bodies over 64 KiB together; further ones are OVERLOADED")
-	flags.Int("pipeline-window", 4, "unanswered batches on a stream to a node, 1 to 64")
+	flags.Int("pipeline-window", 2, "unanswered batches on a stream to a node, 1 to 64")
 	flags.Duration("node-silence", 500*time.Millisecond, "a node is down when nothing came for so long while an answer was owed")
 	flags.String("config", "", "TOML file with the same names in snake_case")
 	flags.Usage = func() {

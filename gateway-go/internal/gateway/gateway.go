@@ -56,13 +56,14 @@ type Gateway struct {
 	failed              chan error
 	clients             connections
 	closing             atomic.Bool
+	accepted            chan struct{} // closed when the public listener accepts nothing any more
 }
 
 // Start binds the listeners, connects to the nodes and serves. The line that says so is the first of the log.
 func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	g := &Gateway{
 		config: c, log: log, state: lifecycle.New(), metrics: prometheus.NewRegistry(),
-		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 2),
+		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 2), accepted: make(chan struct{}),
 	}
 	var binding net.ListenConfig
 	if g.publicLn, err = binding.Listen(context.Background(), "tcp", c.Listen); err != nil {
@@ -124,6 +125,9 @@ func (g *Gateway) serve() {
 		listener net.Listener
 	}{{g.public, g.publicLn}, {g.adminServer, g.adminLn}} {
 		go func() {
+			if s.server == g.public {
+				defer close(g.accepted)
+			}
 			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) && !g.closing.Load() {
 				g.failed <- err
 			}
@@ -194,6 +198,7 @@ func (g *Gateway) FinishPublic(abort context.Context, timeout time.Duration) err
 	defer cancel()
 	g.closing.Store(true)
 	_ = g.publicLn.Close() // the second time it is closed already
+	<-g.accepted           // every connection is known now
 	g.state.End()          // event streams end by themselves now
 	g.clients.quiet(ctx, quietLimit)
 	if err := g.public.Shutdown(ctx); err != nil {

@@ -38,7 +38,7 @@ type Options struct {
 	Probe time.Duration
 	// Queue is how many operations may wait for one lane's writer; further ones are OVERLOADED. Default 4,096.
 	Queue int
-	// Window is how many batches a lane may have unanswered. Default 4.
+	// Window is how many batches a lane may have unanswered. Default 2.
 	Window int
 }
 
@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 	o.Attempt = orDefault(o.Attempt, time.Second)
 	o.Probe = orDefault(o.Probe, 200*time.Millisecond)
 	o.Queue = orDefault(o.Queue, 4096)
-	o.Window = orDefault(o.Window, 4)
+	o.Window = orDefault(o.Window, 2)
 	return o
 }
 

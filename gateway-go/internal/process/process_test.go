@@ -1,0 +1,195 @@
+package process_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/fakenode"
+	"bimetal.dev/gateway/internal/process"
+)
+
+// The test binary is the program when it is told so: what is tested is a real process.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_GATEWAY") == "1" {
+		os.Exit(process.Run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+type program struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	lines  chan string
+	stderr bytes.Buffer
+}
+
+func run(t *testing.T, arguments ...string) *program {
+	t.Helper()
+	p := &program{t: t, lines: make(chan string, 1000)}
+	p.cmd = exec.CommandContext(t.Context(), os.Args[0], arguments...)
+	p.cmd.Env = append(os.Environ(), "RUN_GATEWAY=1")
+	p.cmd.Stderr = &p.stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.lines)
+		for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
+			p.lines <- scanner.Text()
+		}
+	}()
+	return p
+}
+
+// gateway is a program with one fake node, and the addresses of its first log line.
+func gateway(t *testing.T, arguments ...string) (p *program, public, admin string) {
+	t.Helper()
+	fake := fakenode.Start(t, "cache-0")
+	p = run(t, append([]string{
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json",
+		"--topology", `{"epoch":"1","nodes":[{"name":"cache-0","tag":1,"address":"` + fake.Address() + `"}]}`,
+	}, arguments...)...)
+	var first struct {
+		Time, Level, Msg, Service, Instance string
+		Addresses                           struct{ HTTP, Admin string }
+		ContractRevision                    uint32 `json:"contract_revision"`
+		ContractDigest                      string `json:"contract_digest"`
+		PID                                 int
+	}
+	select {
+	case line := <-p.lines:
+		if err := json.Unmarshal([]byte(line), &first); err != nil {
+			t.Fatalf("the first line is %q", line)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no line within 10 s")
+	}
+	stamp, err := time.Parse("2006-01-02T15:04:05.000Z", first.Time)
+	if err != nil || time.Since(stamp) > time.Minute || first.Level != "info" || first.Msg != "listening" ||
+		first.Service != "gateway" || first.Instance != "gateway-0" || first.ContractDigest != contract.Digest ||
+		first.ContractRevision != contract.Revision || first.PID != p.cmd.Process.Pid {
+		t.Errorf("the first line: %+v, %v", first, err)
+	}
+	return p, first.Addresses.HTTP, first.Addresses.Admin
+}
+
+// exit waits for the end and answers the code.
+func (p *program) exit(limit time.Duration) int {
+	p.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		for range p.lines { // read to its end before Wait closes it
+		}
+		_ = p.cmd.Wait() // the code says it
+		close(done)
+	}()
+	select {
+	case <-done:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(limit):
+		p.t.Fatalf("still running after %v", limit)
+		return -1
+	}
+}
+
+func TestItDrainsAtATerminateSignalAndExitsWithZero(t *testing.T) {
+	p, public, _ := gateway(t, "--drain-delay", "300ms")
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one Ctrl-C may arrive several times
+	response, err := http.Get("http://" + public + "/livez")
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("during the delay: %v, %v", response, err)
+	} else {
+		_ = response.Body.Close()
+	}
+	if code := p.exit(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestALaterSecondSignalEndsItAtOnce(t *testing.T) {
+	p, _, _ := gateway(t, "--drain-delay", "1m")
+	_ = p.cmd.Process.Signal(syscall.SIGINT)
+	time.Sleep(600 * time.Millisecond) // the time in which signals count as one is what is tested
+	_ = p.cmd.Process.Signal(syscall.SIGINT)
+	if code := p.exit(5 * time.Second); code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestItEndsWhenItsStandardInputDoes(t *testing.T) {
+	p, _, _ := gateway(t, "--watch-stdin", "--drain-delay", "1m")
+	_ = p.stdin.Close()
+	if code := p.exit(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestWrongSettingsAreExitCodeTwoAndNamed(t *testing.T) {
+	for _, arguments := range [][]string{{"--nonsense"}, {"--topology", "{"}, {"serve"}, {}} {
+		p := run(t, arguments...)
+		code := p.exit(10 * time.Second)
+		if code != 2 || !strings.Contains(p.stderr.String(), "bimetal-gateway:") {
+			t.Errorf("%v: exit code %d, stderr %q", arguments, code, p.stderr.String())
+		}
+	}
+	if code := run(t, "--help").exit(10 * time.Second); code != 0 {
+		t.Errorf("--help: exit code %d", code)
+	}
+}
+
+func TestAnAddressInUseIsExitCodeThree(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	p := run(t, "--listen", listener.Addr().String(), "--admin-listen", "127.0.0.1:0",
+		"--topology", `{"epoch":"1","nodes":[{"name":"a","tag":1,"address":"127.0.0.1:1"}]}`)
+	if code := p.exit(10 * time.Second); code != 3 || !strings.Contains(p.stderr.String(), listener.Addr().String()) {
+		t.Errorf("exit code %d, stderr %q", code, p.stderr.String())
+	}
+}
+
+func TestTheHealthcheckTellsReadyFromNot(t *testing.T) {
+	p, _, admin := gateway(t, "--drain-delay", "1m")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if run(t, "healthcheck", "--address", admin).exit(5*time.Second) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("never ready")
+		}
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if run(t, "healthcheck", "--address", admin).exit(5*time.Second) == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("still ready while draining")
+		}
+	}
+	if code := run(t, "healthcheck", "--address", "x").exit(5 * time.Second); code != 2 {
+		t.Errorf("a wrong address: exit code %d", code)
+	}
+}
