@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
-import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, credentials, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
 import { load } from '@grpc/proto-loader';
 import { channelOptions } from '../../../contract/ts/client.ts';
@@ -58,9 +58,7 @@ export class ReflectionClient implements Disposable {
       }
     };
     await take({ fileContainingSymbol: symbol });
-    const asked = [...files.values()].find((file) => definesService(file, symbol));
-    if (!asked) throw new Error(`no file defines ${symbol}`);
-    return createFileRegistry(asked, (name) => files.get(name));
+    return createFileRegistry(create(FileDescriptorSetSchema, { file: importsFirst(files) }));
   }
 
   /** A stream for each question: nothing here is asked often. */
@@ -84,5 +82,15 @@ export class ReflectionClient implements Disposable {
   }
 }
 
-const definesService = ({ package: name, service }: FileDescriptorProto, symbol: string): boolean =>
-  service.some((candidate) => `${name}.${candidate.name}` === symbol);
+/** A file may only use what stands before it. */
+const importsFirst = (files: ReadonlyMap<string, FileDescriptorProto>): FileDescriptorProto[] => {
+  const ordered = new Set<FileDescriptorProto>();
+  const add = (name: string): void => {
+    const file = files.get(name);
+    if (!file || ordered.has(file)) return;
+    for (const needed of file.dependency) add(needed);
+    ordered.add(file);
+  };
+  for (const name of files.keys()) add(name);
+  return [...ordered];
+};
