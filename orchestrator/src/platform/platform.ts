@@ -121,6 +121,7 @@ export class Platform implements AsyncDisposable {
 
   async #stop(drainMs: number): Promise<void> {
     const { driver, run, reaper } = this.#parts;
+    run.update({ stopping: true });
     await driver.stop(drainMs);
     run.release();
     await reaper.close();

@@ -104,6 +104,15 @@ test('a second platform of the same name is refused', async () => {
   await expect(start({ name: platform.name })).rejects.toMatchObject({ code: 'ALREADY_RUNNING' });
 });
 
+test('a platform whose predecessor of the same name is stopping waits for it', async () => {
+  const first = await start();
+  const stopped = first.stop();
+  await using second = await start({ name: first.name });
+  await stopped;
+  expect(second.instances.map(({ state }) => state)).toEqual(['ready', 'ready', 'ready']);
+  expect(findRun(first.name)?.pid).toBe(process.pid);
+});
+
 test('a taken port is named with its holder before anything starts', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(8080, '127.0.0.1', resolve));

@@ -46,7 +46,7 @@ export const startPlatform = async (options: StartOptions = {}): Promise<Platfor
   const [token, runToken] = [secret(), secret()];
   const reaper = Reaper.start();
   try {
-    const run = claimRun({ name, driver: kind, token, runToken });
+    const run = await claimRun({ name, driver: kind, token, runToken });
     reaper.addFile(runFilePath(name));
     const gate = new ContractGate();
     const driver = await createDriver(kind, { options, name, model, hub, reaper, gate, runToken, signal });

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { OrchestratorError, systemCodeOf } from '../errors.ts';
 import { stateFolder } from '../root.ts';
@@ -18,6 +19,8 @@ const runSchema = z.object({
   token: z.string(),
   /** For ControlService and namespace writes at nodes. */
   runToken: z.string(),
+  /** The owner is ending the run: its name and its ports are free in a moment. */
+  stopping: z.boolean().optional(),
   instances: z.record(z.string(), z.object({ addresses: z.record(z.string(), z.string()) })),
 });
 
@@ -56,13 +59,17 @@ export const listRuns = (): Run[] => {
   return files.flatMap((file) => (file.endsWith('.json') ? (findRun(file.slice(0, -5)) ?? []) : []));
 };
 
+/** How long a run that is stopping is waited for; it takes a second itself. */
+const stoppingLimitMs = 5000;
+
 /** Takes the name for this process. */
-export const claimRun = (run: Omit<Run, 'pid' | 'startTime' | 'instances'>): OwnedRun => {
+export const claimRun = async (run: Omit<Run, 'pid' | 'startTime' | 'instances'>): Promise<OwnedRun> => {
   if (!namePattern.test(run.name)) {
     throw new OrchestratorError('USAGE', `"${run.name}" is no name for a run: it takes a-z, 0-9 and "-", 41 at most.`);
   }
   mkdirSync(runsFolder, { recursive: true });
   const owned = new OwnedRun({ ...run, pid: process.pid, startTime: startTimeOf(process.pid) ?? '', instances: {} });
+  const deadline = Date.now() + stoppingLimitMs;
   for (;;) {
     try {
       writeFileSync(runFilePath(run.name), owned.text, { mode: 0o600, flag: 'wx' });
@@ -71,6 +78,10 @@ export const claimRun = (run: Omit<Run, 'pid' | 'startTime' | 'instances'>): Own
       if (systemCodeOf(error) !== 'EEXIST') throw error;
     }
     const other = findRun(run.name);
+    if (other?.stopping && Date.now() < deadline) {
+      await sleep(20);
+      continue;
+    }
     if (other) throw alreadyRunning(other);
     // Unreadable, or its owner died: findRun has removed the latter, and nobody needs the former.
     rmSync(runFilePath(run.name), { force: true });
@@ -100,7 +111,7 @@ export class OwnedRun {
   }
 
   /** Readers see the old or the new file, never half of one. */
-  update(change: Partial<Pick<Run, 'control' | 'instances'>>): void {
+  update(change: Partial<Pick<Run, 'control' | 'instances' | 'stopping'>>): void {
     this.#run = { ...this.#run, ...change };
     const path = runFilePath(this.#run.name);
     const temporary = `${path}.${process.pid}`;
