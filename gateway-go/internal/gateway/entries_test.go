@@ -330,8 +330,8 @@ func TestConcurrentCallersEachGetTheirOwn(t *testing.T) {
 	for caller := range 64 {
 		go func() {
 			target := fmt.Sprint("/v1/cache/default/c", caller)
-			value := bytes.Repeat([]byte{byte(caller)}, caller*3000)
-			for range 20 {
+			value := bytes.Repeat([]byte{byte(caller)}, caller*1500)
+			for range 10 {
 				if made, err := p.try("PUT", target, string(value)); err != nil || made.status > 204 {
 					failures <- fmt.Sprint(err, made)
 					return
