@@ -213,10 +213,10 @@ func TestDrainIsBegunByControlService(t *testing.T) {
 	if _, err := client.Control.Drain(ctx, &controlv1.DrainRequest{Delay: durationpb.New(-1)}); !contract.Is(err, contract.InvalidArgument) {
 		t.Errorf("a negative delay: %v", err)
 	}
-	if _, err := client.Control.Drain(ctx, &controlv1.DrainRequest{Delay: durationpb.New(time.Minute)}); err != nil {
+	if _, err := client.Control.Drain(ctx, &controlv1.DrainRequest{Delay: durationpb.New(time.Second)}); err != nil {
 		t.Fatal(err)
 	}
-	if !p.State().IsDraining() || p.State().DrainDelay() != time.Minute {
+	if !p.State().IsDraining() || p.State().DrainDelay() != time.Second {
 		t.Error("not draining")
 	}
 	got := p.admin("/readyz")
