@@ -29,12 +29,13 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         .map_err(|e| Failure::Other(format!("no runtime: {e}")))?;
     let outcome = runtime.block_on(async {
         let _telemetry = telemetry::init(&settings)?;
+        let signals = signals::Signals::take()?;
         let server = Server::start(&settings).await?;
         server.announce();
         let (life, delay) = (Arc::clone(&server.node), settings.drain_delay);
         tokio::select! {
             outcome = server.ended() => outcome,
-            failure = signals::watch(&life.lifecycle, delay, settings.watch_stdin) => Err(failure),
+            failure = signals::watch(signals, &life.lifecycle, delay, settings.watch_stdin) => Err(failure),
         }
     });
     // A blocking read of stdin must not hold up the end.
@@ -42,7 +43,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     outcome
 }
 
-/// A node that is bound and serves.
+/// A node that is bound and serves. Dropping it ends everything that it does by itself.
 pub struct Server {
     /// The node.
     pub node: Arc<Node>,

@@ -11,16 +11,34 @@ const ONE_SIGNAL: Duration = Duration::from_millis(500);
 /// How long a drain may take when whoever started this process is gone.
 const ORPHAN_LIMIT: Duration = Duration::from_millis(800);
 
+/// The signals that end the process. Until this is made they kill it, so it is made before anybody is told where
+/// the process listens.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from the system.
+    ///
+    /// # Errors
+    /// The system does not give them.
+    pub fn take() -> Result<Self, Failure> {
+        let failed = |e| Failure::Other(format!("signals cannot be watched: {e}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+}
+
 /// Waits for what begins a drain, and then for what cuts it short. Only the latter returns.
 ///
 /// # Errors
 /// Always: why the process ends now.
-pub async fn watch(life: &Lifecycle, delay: Duration, stdin: bool) -> Failure {
-    let (mut interrupt, mut terminate) =
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(e), _) | (_, Err(e)) => return Failure::Other(format!("signals cannot be watched: {e}")),
-        };
+pub async fn watch(signals: Signals, life: &Lifecycle, delay: Duration, stdin: bool) -> Failure {
+    let Signals { mut interrupt, mut terminate } = signals;
     tokio::select! {
         () = either(&mut interrupt, &mut terminate) => {
             tracing::info!(signal = true, "draining");

@@ -1,5 +1,6 @@
 //! The data directory: namespace records, and a version that no version drawn so far has reached. Entries are
-//! not kept. Each file is replaced as a whole, so a crash leaves the old one or the new one.
+//! not kept. Each file is replaced as a whole, so a crash leaves the old one or the new one. A lock keeps a second
+//! node out.
 
 use crate::exit::Failure;
 use bimetal_engine::NamespaceRecord;
@@ -8,7 +9,11 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+const LOCK: &str = "lock";
+/// How long a node waits for one that is about to end.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
 const NAMESPACES: &str = "namespaces.json";
 const VERSION_CEILING: &str = "version-ceiling";
 
@@ -32,23 +37,38 @@ pub struct Store {
     folder: PathBuf,
     /// One writer at a time, so that an older state never replaces a newer one.
     writing: Mutex<()>,
+    /// Locked as long as this lives; the system gives it back when the process ends, however it does.
+    _lock: File,
 }
 
 impl Store {
     /// Opens a directory, and makes it if need be.
     ///
     /// # Errors
-    /// It cannot be made or written.
+    /// It cannot be made or written, or another node uses it.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
-        let store = Self { folder: folder.to_owned(), writing: Mutex::default() };
-        fs::create_dir_all(folder).map_err(|e| store.failure(e))?;
+        let lock = Self::lock(folder).map_err(|message| failure(folder, message))?;
+        let store = Self { folder: folder.to_owned(), writing: Mutex::default(), _lock: lock };
         store.replace("write-test", b"").map_err(|e| store.failure(e))?;
         fs::remove_file(folder.join("write-test")).map_err(|e| store.failure(e))?;
         Ok(store)
     }
 
+    fn lock(folder: &Path) -> Result<File, String> {
+        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+        let file = File::create(folder.join(LOCK)).map_err(|e| e.to_string())?;
+        let limit = Instant::now() + LOCK_LIMIT;
+        while file.try_lock().is_err() {
+            if Instant::now() > limit {
+                return Err("another node uses it".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(file)
+    }
+
     fn failure(&self, message: impl std::fmt::Display) -> Failure {
-        Failure::DataDirectory { path: self.folder.display().to_string(), message: message.to_string() }
+        failure(&self.folder, message)
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
@@ -133,6 +153,10 @@ impl Store {
     }
 }
 
+fn failure(folder: &Path, message: impl std::fmt::Display) -> Failure {
+    Failure::DataDirectory { path: folder.display().to_string(), message: message.to_string() }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -147,6 +171,8 @@ mod tests {
         let record = NamespaceRecord { quota_bytes: Some(7), ..NamespaceRecord::new("demo") };
         store.keep_namespaces(|| vec![record.clone()]).unwrap();
         store.keep_version_ceiling(u64::MAX).unwrap();
+        assert!(Store::open(&path).unwrap_err().to_string().contains("another node uses it"));
+        drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.namespaces().unwrap(), [record]);
         assert_eq!(store.version_ceiling().unwrap(), u64::MAX);

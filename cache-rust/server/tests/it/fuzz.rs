@@ -156,6 +156,17 @@ fn any_bytes_are_parsed_or_refused() {
 }
 
 #[test]
+fn an_unknown_group_is_skipped_with_all_that_is_in_it() {
+    // Field 99 is a group of a varint, a group and four bytes; 99 << 3 is 0x318.
+    let group = [0x9b, 0x06, 0x08, 0x01, 0x13, 0x14, 0x1d, 1, 2, 3, 4, 0x9c, 0x06];
+    assert_eq!(cache::PipelineRequest::decode(&group[..]).unwrap().operations.len(), 0);
+    assert_eq!(parse_for_fuzzing(&group), Ok(0));
+    assert!(parse_for_fuzzing(&group[..11]).is_err(), "its end is cut off");
+    assert!(parse_for_fuzzing(&[0x9c, 0x06]).is_err(), "an end without a beginning");
+    assert!(parse_for_fuzzing(&[0x0b; 1_000]).is_err(), "nested too deep");
+}
+
+#[test]
 fn a_valid_batch_with_a_byte_changed_or_cut_off_is_parsed_or_refused() {
     let strategy = (
         proptest::collection::vec(operation(), 1..6),

@@ -123,7 +123,7 @@ async fn writes_need_the_run_token_and_reads_do_not() {
     assert_eq!(reason(refused), ErrorReason::PermissionDenied, "a node without a token lets nobody");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn records_and_the_version_ceiling_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();

@@ -6,11 +6,17 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bimetal-cache");
 
-fn command(arguments: &[&str]) -> Command {
+/// The program without the settings that this process may have in its environment.
+fn bare() -> Command {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BIMETAL_")) {
         command.env_remove(name);
     }
+    command
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = bare();
     command.args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"]);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -125,10 +131,7 @@ fn exit_codes_say_why() {
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = Command::new(PROGRAM)
-        .args(["--grpc-listen", &address, "--admin-listen", "127.0.0.1:0"])
-        .output()
-        .unwrap();
+    let output = bare().args(["--grpc-listen", &address, "--admin-listen", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
 
@@ -145,8 +148,7 @@ fn an_unknown_variable_is_named() {
 
 #[test]
 fn the_run_token_is_neither_shown_nor_logged() {
-    let output =
-        Command::new(PROGRAM).arg("--help").env("BIMETAL_RUN_TOKEN", "very-secret").output().unwrap();
+    let output = bare().arg("--help").env("BIMETAL_RUN_TOKEN", "very-secret").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("BIMETAL_RUN_TOKEN") && !help.contains("very-secret"));
     let mut node = Running::start(&["--run-token", "very-secret"]);

@@ -13,7 +13,8 @@ pub(super) enum Field {
     Varint(u64),
     /// Where the bytes lie in the whole buffer.
     Bytes(Range<u32>),
-    Fixed,
+    /// A fixed-width number or a group: no field of the contract is one.
+    Skipped,
 }
 
 /// Reads the fields of one message inside a buffer. Ranges are of the whole buffer.
@@ -64,23 +65,48 @@ impl<'a> Reader<'a> {
         if self.at >= self.end {
             return Ok(None);
         }
+        let (number, wire_type) = self.key()?;
+        Ok(Some((number, self.field(number, wire_type, 0)?)))
+    }
+
+    fn key(&mut self) -> Result<(u32, u64), Malformed> {
         let key = self.varint()?;
         let number =
             u32::try_from(key >> 3).map_err(|_| Malformed("a field number has more than 29 bits"))?;
         if number == 0 || number >= 1 << 29 {
             return Err(Malformed("a field number is 1 to 2^29 - 1"));
         }
-        let field = match key & 7 {
+        Ok((number, key & 7))
+    }
+
+    fn field(&mut self, number: u32, wire_type: u64, depth: u32) -> Result<Field, Malformed> {
+        Ok(match wire_type {
             0 => Field::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Field::Fixed)?,
+            1 => self.take(8).map(|_| Field::Skipped)?,
             2 => {
                 let length = self.varint()?;
                 Field::Bytes(self.take(length)?)
             }
-            5 => self.take(4).map(|_| Field::Fixed)?,
-            _ => return Err(Malformed("groups and unknown wire types are not understood")),
-        };
-        Ok(Some((number, field)))
+            3 => self.skip_group(number, depth)?,
+            5 => self.take(4).map(|_| Field::Skipped)?,
+            _ => return Err(Malformed("an unknown wire type, or the end of a group that was not begun")),
+        })
+    }
+
+    /// A group is an unknown field here, skipped with all that is in it.
+    fn skip_group(&mut self, number: u32, depth: u32) -> Result<Field, Malformed> {
+        /// As deep as prost goes.
+        const DEEPEST: u32 = 99;
+        if depth >= DEEPEST {
+            return Err(Malformed("groups are nested too deep"));
+        }
+        loop {
+            match self.key()? {
+                (end, 4) if end == number => return Ok(Field::Skipped),
+                (_, 4) => return Err(Malformed("the end of a group that was not begun")),
+                (inner, wire_type) => self.field(inner, wire_type, depth + 1)?,
+            };
+        }
     }
 }
 
