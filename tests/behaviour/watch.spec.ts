@@ -80,7 +80,17 @@ test('what happens to a key is told in order, with the versions that were answer
   ]);
   expect(events[2]?.expiryVersion).toBe(touched.expiryVersion);
   expect(events.every((event) => event.key.equals(key) && event.namespace === 'demo')).toBe(true);
-  expect(events[0]).toMatchObject({ contentType: 'text/plain' });
+});
+
+test('a put that is still the live one is told with its type, size and value', async () => {
+  const { cache } = stage();
+  const [name = ''] = keysOf('cache-0', freshKey('value'), 1);
+  const key = Buffer.from(name);
+  const stream = watch('cache-0', { namespace: 'demo', prefix: key, includeValues: true });
+  await stream.next(subscribed);
+  await cache.put({ namespace: 'demo', key, value: Buffer.from('{}'), contentType: 'application/json' });
+  const { events } = await take(stream, 1);
+  expect(events[0]).toMatchObject({ contentType: 'application/json', size: 2n, value: Buffer.from('{}') });
 });
 
 test('an expiry is told without anybody asking for the key', async () => {

@@ -25,7 +25,7 @@ export const useStage = (options: Pick<StartOptions, 'model' | 'settings'> = {})
     stage = {
       platform,
       http: new HttpClient(platform.instance('gateway-0').url('http')),
-      cache: new CacheClient(platform.clientTopology as never),
+      cache: new CacheClient(platform.clientTopology),
     };
   }, 180_000);
 

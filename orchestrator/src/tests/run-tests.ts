@@ -1,8 +1,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildSteps } from '../build/build.ts';
+import { imageStep } from '../build/images.ts';
 import type { TestOptions } from '../cli/commands/test.ts';
 import { printJson, printLine } from '../cli/output.ts';
+import { drawSteps } from '../cli/progress.ts';
+import type { DriverKind } from '../drivers/driver.ts';
 import { failures, OrchestratorError } from '../errors.ts';
+import { platform } from '../model/platform.ts';
 import { Child } from '../process/child.ts';
 import { Reaper } from '../process/reaper-client.ts';
 import { root, stateFolder } from '../root.ts';
@@ -152,39 +157,69 @@ const goRunner: Runner = {
   },
 };
 
-/** Suites that a platform is asked for in, and the specs of the driver itself. */
-const onlyContainer: readonly string[] = [`${join(root, 'tests')}/`, 'drivers/container'];
+/** What the suites start is built before them, with progress: no suite's time limit has to wait for a compiler. */
+const buildFor = async (driver: DriverKind, { reaper, signal }: Context): Promise<void> => {
+  const options = { model: platform, reaper, signal };
+  await drawSteps(driver === 'process' ? buildSteps({ ...options, release: false }) : [imageStep(options)]);
+};
 
-/** Unit tests once; what stands in tests/ once on each driver. */
-const jestRunner = (driver: 'process' | 'container'): Runner => ({
+interface JestRun {
+  readonly options: readonly string[];
+  /** Parts of paths; empty: all suites. */
+  readonly only: readonly string[];
+}
+
+const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 'node_modules', ...paths];
+
+/**
+ * Unit tests once; what stands in tests/ once on each driver. A platform each: more of them side by side only starve
+ * each other on a small machine, and suites of faults, which judge how fast something fails, run alone.
+ */
+const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
+  if (suites.length > 0) return [{ options: ['--runInBand'], only: suites }];
+  if (driver === 'container') {
+    const only = [`${join(root, 'tests')}/`, 'drivers/container'];
+    return [{ options: ['--runInBand', ...leaveOut('tests/boot/')], only }];
+  }
+  return [
+    { options: ['--maxWorkers=2', ...leaveOut('drivers/container', 'tests/faults/')], only: [] },
+    { options: ['--runInBand'], only: [`${join(root, 'tests/faults')}/`] },
+  ];
+};
+
+const jestRunner = (driver: DriverKind): Runner => ({
   name: `TypeScript, driver ${driver}`,
   run: async (context) => {
-    const reportFile = join(stateFolder, `jest-${driver}-${process.pid}.json`);
-    const only = context.suites.length > 0 ? context.suites : driver === 'container' ? onlyContainer : [];
-    const code = await runChild(
-      context,
-      [
-        process.execPath,
-        '--experimental-vm-modules',
-        '--disable-warning=ExperimentalWarning',
-        join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
-        '--json',
-        `--outputFile=${reportFile}`,
-        // A platform each: more of them side by side only starve each other on a small machine.
-        ...(driver === 'container' ? ['--runInBand'] : ['--maxWorkers=2']),
-        ...(driver === 'process' ? ['--testPathIgnorePatterns', 'node_modules', 'drivers/container'] : []),
-        ...(only.length > 0 ? ['--', ...only] : []),
-      ],
-      { BIMETAL_TEST_DRIVER: driver },
-      // Jest writes its report to standard output as well, on one line.
-      (line) => {
-        if (!line.startsWith('{"numFailedTestSuites"')) context.show(line);
-      },
-    );
-    const report: JestReport | undefined = existsSync(reportFile)
-      ? JSON.parse(readFileSync(reportFile, 'utf8'))
-      : undefined;
-    rmSync(reportFile, { force: true });
-    return { counts: countJest(report, code), remarks: [] };
+    await buildFor(driver, context);
+    let counts = nothing;
+    for (const run of jestRuns(driver, context.suites)) counts = sumOf([counts, await runJest(context, driver, run)]);
+    return { counts, remarks: [] };
   },
 });
+
+const runJest = async (context: Context, driver: DriverKind, { options, only }: JestRun): Promise<Counts> => {
+  const reportFile = join(stateFolder, `jest-${driver}-${process.pid}.json`);
+  const code = await runChild(
+    context,
+    [
+      process.execPath,
+      '--experimental-vm-modules',
+      '--disable-warning=ExperimentalWarning',
+      join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+      '--json',
+      `--outputFile=${reportFile}`,
+      ...options,
+      ...(only.length > 0 ? ['--', ...only] : []),
+    ],
+    { BIMETAL_TEST_DRIVER: driver },
+    // Jest writes its report to standard output as well, on one line.
+    (line) => {
+      if (!line.startsWith('{"numFailedTestSuites"')) context.show(line);
+    },
+  );
+  const report: JestReport | undefined = existsSync(reportFile)
+    ? JSON.parse(readFileSync(reportFile, 'utf8'))
+    : undefined;
+  rmSync(reportFile, { force: true });
+  return countJest(report, code);
+};

@@ -606,11 +606,11 @@ type Event struct {
 	Key []byte `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// The version that the event drew (EVENT_KIND_TOUCHED: the entry's, unchanged).
 	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	// With EVENT_KIND_PUT: the media type.
+	// With EVENT_KIND_PUT: the media type. Empty also when this version is no longer the live one as of sending.
 	ContentType string `protobuf:"bytes,5,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// With EVENT_KIND_PUT: the size of the value.
+	// With EVENT_KIND_PUT: the size of the value. 0 also when this version is no longer the live one as of sending.
 	Size uint64 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
-	// With EVENT_KIND_PUT, if asked for: the value as of this version. Absent: not asked for, or no longer held.
+	// With EVENT_KIND_PUT, if asked for: the value as of this version. Absent: not asked for, or no longer the live one.
 	Value []byte `protobuf:"bytes,7,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	// With EVENT_KIND_PUT and EVENT_KIND_TOUCHED: the time until the entry expires, as of sending. Absent: never.
 	RemainingTtl *durationpb.Duration `protobuf:"bytes,8,opt,name=remaining_ttl,json=remainingTtl,proto3" json:"remaining_ttl,omitempty"`

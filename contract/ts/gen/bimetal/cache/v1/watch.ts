@@ -184,11 +184,11 @@ export interface Event {
   key: Buffer;
   /** The version that the event drew (EVENT_KIND_TOUCHED: the entry's, unchanged). */
   version: bigint;
-  /** With EVENT_KIND_PUT: the media type. */
+  /** With EVENT_KIND_PUT: the media type. Empty also when this version is no longer the live one as of sending. */
   contentType: string;
-  /** With EVENT_KIND_PUT: the size of the value. */
+  /** With EVENT_KIND_PUT: the size of the value. 0 also when this version is no longer the live one as of sending. */
   size: bigint;
-  /** With EVENT_KIND_PUT, if asked for: the value as of this version. Absent: not asked for, or no longer held. */
+  /** With EVENT_KIND_PUT, if asked for: the value as of this version. Absent: not asked for, or no longer the live one. */
   value?:
     | Buffer
     | undefined;
