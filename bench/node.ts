@@ -29,7 +29,10 @@ type Round = { readonly perSecond: number; readonly perServerCpuSecond: number }
 /** A node of its own, without a topology, on the server's core. */
 const startNode = async (...settings: string[]): Promise<{ child: ChildProcess; pid: number; address: string }> => {
   const args = ['--grpc-listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--log-format', 'json', ...settings];
-  const child = spawn(join(root, 'target/release/bimetal-cache'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(join(root, 'target/release/bimetal-cache'), args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'] },
+  });
   for await (const line of createInterface({ input: child.stdout })) {
     const { addresses } = JSON.parse(line) as { addresses?: { grpc: string } };
     if (addresses === undefined || child.pid === undefined) continue;

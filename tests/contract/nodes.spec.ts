@@ -1,7 +1,6 @@
 // What a node answers on gRPC beyond the operations: who it is, health, reflection, who may.
 import { credentials } from '@grpc/grpc-js';
 import { expect, test } from '@jest/globals';
-import { GrpcReflection } from 'grpc-js-reflection-client';
 import {
   type FlushNamespaceRequest,
   type FlushNamespaceResponse,
@@ -17,6 +16,7 @@ import {
   type StatsResponse,
 } from '../../contract/ts/gen/bimetal/control/v1/control_service.ts';
 import { channelOptions, DIGEST, REVISION, type UnaryOptions, unary } from '../../contract/ts/index.ts';
+import { ReflectionClient } from '../../orchestrator/src/reflection/reflection-client.ts';
 import { freshKey, useStage } from '../support/platform.ts';
 
 const stage = useStage();
@@ -49,12 +49,7 @@ test.each(['cache-0', 'gateway-0', 'example-0'])('%s tells its contract on HTTP,
 });
 
 test('a node lists its services by reflection', async () => {
-  const client = new GrpcReflection(
-    stage().platform.instance('cache-0').address('grpc'),
-    credentials.createInsecure(),
-    {},
-    'v1',
-  );
+  using client = await ReflectionClient.connect(stage().platform.instance('cache-0').address('grpc'));
   const services = await client.listServices();
   expect(services).toEqual(
     expect.arrayContaining([

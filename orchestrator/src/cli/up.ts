@@ -10,6 +10,7 @@ import { platform as model } from '../model/platform.ts';
 import type { Platform } from '../platform/platform.ts';
 import { startPlatform } from '../platform/start.ts';
 import { runQuietly } from '../platform/steps.ts';
+import { startedAt } from '../run/bootstrap-pipe.ts';
 import type { serveRun as ServeRunFunction } from '../run/serve-run.ts';
 import { watchInterrupts } from '../run/signals.ts';
 import { chooseDriver } from '../toolchain/choose.ts';
@@ -78,7 +79,7 @@ const serve = async (
 
   const served = await serveRun(platform, { statusPort: options.ports === 'free' ? 0 : statusPort(), onStop: end });
   try {
-    const readyMs = Date.now() - startedAt();
+    const readyMs = Date.now() - startedAt;
     if (options.json) printJson({ ready: true, readyMs, ...served.status() });
     else printLine(summary(platform, served.statusPage, readyMs));
     const stopLogs = showLogs(platform.logs, options);
@@ -93,9 +94,6 @@ const statusPort = (): number => {
   const [dashboard] = instancesOf(model, 'dashboard');
   return dashboard ? hostPort(dashboard, 'http') : 0;
 };
-
-/** When the person pressed return, as near as we know. */
-const startedAt = (): number => Number(process.env['BIMETAL_STARTED_AT'] ?? performance.timeOrigin);
 
 const showLogs = (hub: LogHub, { json, show }: UpOptions): (() => void) => {
   const matches = logFilter({ level: show });

@@ -1,5 +1,9 @@
 import { Socket } from 'node:net';
 
+/** When bin/run.mjs began, in Unix milliseconds. Taken out of the environment: no child is to inherit it. */
+export const startedAt = Number(process.env['BIMETAL_STARTED_AT'] ?? performance.timeOrigin);
+delete process.env['BIMETAL_STARTED_AT'];
+
 /**
  * bin/run.mjs holds a pipe open as long as it lives. When it was killed, nobody waits for us any more: that counts as
  * a request to stop.
