@@ -1,6 +1,6 @@
 // Renames a copy of this checkout and builds all three languages of it.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -30,6 +30,8 @@ beforeAll(async () => {
   }
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
   await git('init', '--quiet');
+  // A link is no folder for .gitignore.
+  await appendFile(join(copy, '.git/info/exclude'), 'node_modules\n');
   await git('add', '--all');
   await git('commit', '--quiet', '--message', 'A copy');
   await inCopy(process.execPath, 'tools/rename/rename.ts', 'acme');
