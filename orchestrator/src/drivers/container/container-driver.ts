@@ -143,6 +143,8 @@ export class ContainerDriver implements Driver {
       value === undefined ? [] : [[`BIMETAL_${key}`, value]],
     );
     return {
+      // As in .env, which lies beside the committed file only: `down` leaves services of other profiles alone.
+      COMPOSE_PROFILES: 'full',
       ...Object.fromEntries([...ports].map(([variable, port]) => [variable, String(port)])),
       ...Object.fromEntries(chosen),
       BIMETAL_RUN_TOKEN: token,

@@ -55,3 +55,15 @@ test('nothing is left when it is over', async () => {
   expect(engineLeftovers(`bimetal-${name}`)).toEqual([]);
   expect(findRun(name)).toBeUndefined();
 }, 60_000);
+
+test('nothing is left of a run that differs from the model, either', async () => {
+  const other = `spec-${randomBytes(4).toString('hex')}`;
+  const changed = await startPlatform({
+    name: other,
+    driver: 'container',
+    ports: 'free',
+    model: { services: { cache: { settings: { MEMORY_LIMIT: '64MiB' } } } },
+  });
+  await changed.stop();
+  expect(engineLeftovers(`bimetal-${other}`)).toEqual([]);
+}, 120_000);
