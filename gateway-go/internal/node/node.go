@@ -122,13 +122,13 @@ func (n *Node) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		s, err := begin(ctx, n.options)
 		if err == nil {
-			if first {
-				first = false
-				close(n.connected)
-			}
 			reported = false
 			n.failure.Store(nil)
 			n.session.Store(s)
+			if first {
+				first = false
+				close(n.connected) // who was told finds the session
+			}
 			up.Set(1)
 			connects.Inc()
 			log.Info("node up", "incarnation", s.identity.GetIncarnation(), "contract_revision", s.identity.GetContract().GetRevision())
