@@ -30,7 +30,7 @@ const p99 = (outcomes: readonly Outcome[]): number => {
 };
 
 export const measureNodeLost = async (platform: Platform): Promise<NodeLostRow[]> => {
-  const http = new HttpClient(platform.instance('gateway-0').url('http'));
+  const http = new HttpClient(platform.instance('gateway-0').url('http'), 2 * rate);
   const node = platform.instance('cache-0');
   const rows: NodeLostRow[] = [];
   for (const fault of ['SIGKILL', 'SIGSTOP'] as const) {

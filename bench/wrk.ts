@@ -28,8 +28,8 @@ export const wrk = async (url: string, connections: number, seconds: number): Pr
   const find = (pattern: RegExp): string | undefined => pattern.exec(stdout)?.[1];
   return {
     requestsPerSecond: Number(find(/Requests\/sec:\s+([\d.]+)/)),
-    p50: milliseconds(find(/50%\s+(\S+)/)),
-    p99: milliseconds(find(/99%\s+(\S+)/)),
+    p50: milliseconds(find(/^\s+50%\s+(\S+)$/m)),
+    p99: milliseconds(find(/^\s+99%\s+(\S+)$/m)),
     failures: numbersIn(find(/Non-2xx or 3xx responses: (\d+)/)) + numbersIn(find(/Socket errors: (.*)/)),
   };
 };

@@ -25,8 +25,9 @@ const versionOf = (etag: string | undefined): bigint | undefined => {
 export class HttpClient {
   readonly #pool: Pool;
 
-  constructor(origin: string) {
-    this.#pool = new Pool(origin, { connections: 64, headersTimeout: 15_000, bodyTimeout: 15_000 });
+  /** A load that goes on while answers are owed needs a connection for each of them, else it waits for itself. */
+  constructor(origin: string, connections = 64) {
+    this.#pool = new Pool(origin, { connections, headersTimeout: 15_000, bodyTimeout: 15_000 });
   }
 
   async request(method: string, path: string, { headers = {}, body }: Request = {}): Promise<Answer> {
