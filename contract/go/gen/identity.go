@@ -6,10 +6,10 @@ package gen
 import _ "embed"
 
 // Revision grows with every change of the contract.
-const Revision = 1
+const Revision = 2
 
 // Digest is the SHA-256 of DescriptorSet, in hexadecimal.
-const Digest = "23304254fba9b44e83be634ac8c1dade0d88106dffc2433df418567d065e75f1"
+const Digest = "64653ccd3884170885620facb1c8e5b94a5786e23149943452a805691b567286"
 
 // DescriptorSet is the serialized google.protobuf.FileDescriptorSet of the contract, imports included.
 //

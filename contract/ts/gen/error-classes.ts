@@ -298,6 +298,15 @@ export class InternalError extends BimetalError {
   }
 }
 
+/** Hand-over failed. See docs/errors.md. */
+export class HandOverFailedError extends BimetalError {
+  override readonly name = 'HandOverFailedError';
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('HAND_OVER_FAILED', message, details);
+  }
+}
+
 /** The class of each reason. */
 export const errorClasses = {
   KEY_NOT_FOUND: KeyNotFoundError,
@@ -333,4 +342,5 @@ export const errorClasses = {
   RANGE_NOT_SATISFIABLE: RangeNotSatisfiableError,
   NOT_IMPLEMENTED: NotImplementedError,
   INTERNAL: InternalError,
+  HAND_OVER_FAILED: HandOverFailedError,
 } as const;

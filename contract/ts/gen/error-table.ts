@@ -35,6 +35,7 @@ export const errorTable = {
   RANGE_NOT_SATISFIABLE: { number: 31, grpcCode: undefined, httpStatus: 416, title: 'Range not satisfiable', retry: 'NO' },
   NOT_IMPLEMENTED: { number: 32, grpcCode: 'UNIMPLEMENTED', httpStatus: 501, title: 'Not implemented', retry: 'NO' },
   INTERNAL: { number: 33, grpcCode: 'INTERNAL', httpStatus: 500, title: 'Internal error', retry: 'NO' },
+  HAND_OVER_FAILED: { number: 34, grpcCode: 'FAILED_PRECONDITION', httpStatus: 503, title: 'Hand-over failed', retry: 'NO' },
 } as const;
 
 /** A reason as it stands on every wire, log and problem. */

@@ -37,6 +37,12 @@ const (
 	ProcessState_PROCESS_STATE_SERVING ProcessState = 2
 	// Finishing what is in flight.
 	ProcessState_PROCESS_STATE_DRAINING ProcessState = 3
+	// Receiving the state of the node from the process before it (HandOver); serves nothing yet.
+	ProcessState_PROCESS_STATE_CATCHING_UP ProcessState = 4
+	// As CATCHING_UP, and so close behind that it could take over at once.
+	ProcessState_PROCESS_STATE_CAUGHT_UP ProcessState = 5
+	// Another process of the node has taken over: every operation is answered WRONG_NODE.
+	ProcessState_PROCESS_STATE_HANDED_OVER ProcessState = 6
 )
 
 // Enum value maps for ProcessState.
@@ -46,12 +52,18 @@ var (
 		1: "PROCESS_STATE_STARTING",
 		2: "PROCESS_STATE_SERVING",
 		3: "PROCESS_STATE_DRAINING",
+		4: "PROCESS_STATE_CATCHING_UP",
+		5: "PROCESS_STATE_CAUGHT_UP",
+		6: "PROCESS_STATE_HANDED_OVER",
 	}
 	ProcessState_value = map[string]int32{
 		"PROCESS_STATE_UNSPECIFIED": 0,
 		"PROCESS_STATE_STARTING":    1,
 		"PROCESS_STATE_SERVING":     2,
 		"PROCESS_STATE_DRAINING":    3,
+		"PROCESS_STATE_CATCHING_UP": 4,
+		"PROCESS_STATE_CAUGHT_UP":   5,
+		"PROCESS_STATE_HANDED_OVER": 6,
 	}
 )
 
@@ -268,7 +280,9 @@ type DescribeResponse struct {
 	// Whether it serves.
 	State ProcessState `protobuf:"varint,8,opt,name=state,proto3,enum=bimetal.control.v1.ProcessState" json:"state,omitempty"`
 	// When it started, by its wall clock.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// How the hand-over stands. Absent: neither giving nor receiving one.
+	HandOver      *HandOverProgress `protobuf:"bytes,10,opt,name=hand_over,json=handOver,proto3" json:"hand_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +380,77 @@ func (x *DescribeResponse) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DescribeResponse) GetHandOver() *HandOverProgress {
+	if x != nil {
+		return x.HandOver
+	}
+	return nil
+}
+
+// How far a hand-over has come, as either of its two processes sees it.
+type HandOverProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Blocks sent or applied.
+	Blocks uint64 `protobuf:"varint,1,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	// Bytes of those blocks.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Entries in those blocks, repetitions included.
+	Entries       uint64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverProgress) Reset() {
+	*x = HandOverProgress{}
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverProgress) ProtoMessage() {}
+
+func (x *HandOverProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverProgress.ProtoReflect.Descriptor instead.
+func (*HandOverProgress) Descriptor() ([]byte, []int) {
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HandOverProgress) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *HandOverProgress) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *HandOverProgress) GetEntries() uint64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
 // Which contract a process was built from.
 type ContractIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -381,7 +466,7 @@ type ContractIdentity struct {
 
 func (x *ContractIdentity) Reset() {
 	*x = ContractIdentity{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[4]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +478,7 @@ func (x *ContractIdentity) String() string {
 func (*ContractIdentity) ProtoMessage() {}
 
 func (x *ContractIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[4]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +491,7 @@ func (x *ContractIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractIdentity.ProtoReflect.Descriptor instead.
 func (*ContractIdentity) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{4}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ContractIdentity) GetRevision() uint32 {
@@ -441,7 +526,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[5]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +538,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[5]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +551,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{5}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DrainRequest) GetDelay() *durationpb.Duration {
@@ -485,7 +570,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[6]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +582,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[6]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +595,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{6}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{7}
 }
 
 // Asks for statistics.
@@ -522,7 +607,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[7]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +619,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[7]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +632,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{7}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{8}
 }
 
 // Statistics of a node since its start.
@@ -567,7 +652,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[8]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +664,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[8]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +677,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{8}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StatsResponse) GetMemoryLimitBytes() uint64 {
@@ -646,7 +731,7 @@ type NamespaceStats struct {
 
 func (x *NamespaceStats) Reset() {
 	*x = NamespaceStats{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[9]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +743,7 @@ func (x *NamespaceStats) String() string {
 func (*NamespaceStats) ProtoMessage() {}
 
 func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[9]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +756,7 @@ func (x *NamespaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceStats.ProtoReflect.Descriptor instead.
 func (*NamespaceStats) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{9}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NamespaceStats) GetName() string {
@@ -734,7 +819,7 @@ type SetTopologyRequest struct {
 
 func (x *SetTopologyRequest) Reset() {
 	*x = SetTopologyRequest{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[10]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +831,7 @@ func (x *SetTopologyRequest) String() string {
 func (*SetTopologyRequest) ProtoMessage() {}
 
 func (x *SetTopologyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[10]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +844,7 @@ func (x *SetTopologyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTopologyRequest.ProtoReflect.Descriptor instead.
 func (*SetTopologyRequest) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{10}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetTopologyRequest) GetTopology() *Topology {
@@ -782,7 +867,7 @@ type SetTopologyResponse struct {
 
 func (x *SetTopologyResponse) Reset() {
 	*x = SetTopologyResponse{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[11]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +879,7 @@ func (x *SetTopologyResponse) String() string {
 func (*SetTopologyResponse) ProtoMessage() {}
 
 func (x *SetTopologyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[11]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +892,7 @@ func (x *SetTopologyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTopologyResponse.ProtoReflect.Descriptor instead.
 func (*SetTopologyResponse) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{11}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetTopologyResponse) GetEpoch() uint64 {
@@ -841,7 +926,7 @@ type HandOverRequest struct {
 
 func (x *HandOverRequest) Reset() {
 	*x = HandOverRequest{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[12]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +938,7 @@ func (x *HandOverRequest) String() string {
 func (*HandOverRequest) ProtoMessage() {}
 
 func (x *HandOverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[12]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +951,7 @@ func (x *HandOverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverRequest.ProtoReflect.Descriptor instead.
 func (*HandOverRequest) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{12}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HandOverRequest) GetRequest() isHandOverRequest_Request {
@@ -913,12 +998,12 @@ type HandOverRequest_Begin struct {
 }
 
 type HandOverRequest_Acknowledge struct {
-	// Everything so far is applied.
+	// Blocks are applied. After done: everything is.
 	Acknowledge *HandOverAcknowledge `protobuf:"bytes,2,opt,name=acknowledge,proto3,oneof"`
 }
 
 type HandOverRequest_Take struct {
-	// The new process is ready to serve: end your writes and send the rest.
+	// The new process is ready to serve: hold the operations and send the rest.
 	Take *HandOverTake `protobuf:"bytes,3,opt,name=take,proto3,oneof"`
 }
 
@@ -941,7 +1026,7 @@ type HandOverBegin struct {
 
 func (x *HandOverBegin) Reset() {
 	*x = HandOverBegin{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[13]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1038,7 @@ func (x *HandOverBegin) String() string {
 func (*HandOverBegin) ProtoMessage() {}
 
 func (x *HandOverBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[13]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1051,7 @@ func (x *HandOverBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverBegin.ProtoReflect.Descriptor instead.
 func (*HandOverBegin) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{13}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HandOverBegin) GetNode() string {
@@ -983,7 +1068,7 @@ func (x *HandOverBegin) GetMaxBytesPerSecond() uint64 {
 	return 0
 }
 
-// Acknowledges blocks, for back-pressure.
+// Acknowledges blocks, for back-pressure; the one after done completes the hand-over.
 type HandOverAcknowledge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the last block applied.
@@ -994,7 +1079,7 @@ type HandOverAcknowledge struct {
 
 func (x *HandOverAcknowledge) Reset() {
 	*x = HandOverAcknowledge{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[14]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1091,7 @@ func (x *HandOverAcknowledge) String() string {
 func (*HandOverAcknowledge) ProtoMessage() {}
 
 func (x *HandOverAcknowledge) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[14]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1104,7 @@ func (x *HandOverAcknowledge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverAcknowledge.ProtoReflect.Descriptor instead.
 func (*HandOverAcknowledge) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{14}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HandOverAcknowledge) GetBlock() uint64 {
@@ -1031,14 +1116,17 @@ func (x *HandOverAcknowledge) GetBlock() uint64 {
 
 // Takes over.
 type HandOverTake struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The topology that holds from then on: a greater epoch, and the new process's address at its node's name. The other
+	// nodes are as before, else HAND_OVER_FAILED.
+	Topology      *Topology `protobuf:"bytes,1,opt,name=topology,proto3" json:"topology,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HandOverTake) Reset() {
 	*x = HandOverTake{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[15]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1138,7 @@ func (x *HandOverTake) String() string {
 func (*HandOverTake) ProtoMessage() {}
 
 func (x *HandOverTake) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[15]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1151,14 @@ func (x *HandOverTake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverTake.ProtoReflect.Descriptor instead.
 func (*HandOverTake) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{15}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *HandOverTake) GetTopology() *Topology {
+	if x != nil {
+		return x.Topology
+	}
+	return nil
 }
 
 // From the old process to the new one.
@@ -1082,7 +1177,7 @@ type HandOverResponse struct {
 
 func (x *HandOverResponse) Reset() {
 	*x = HandOverResponse{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[16]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1189,7 @@ func (x *HandOverResponse) String() string {
 func (*HandOverResponse) ProtoMessage() {}
 
 func (x *HandOverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[16]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1202,7 @@ func (x *HandOverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverResponse.ProtoReflect.Descriptor instead.
 func (*HandOverResponse) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{16}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HandOverResponse) GetResponse() isHandOverResponse_Response {
@@ -1145,7 +1240,7 @@ type HandOverResponse_Block struct {
 }
 
 type HandOverResponse_Done struct {
-	// The old process has stopped writing: everything is sent.
+	// Everything is sent; the operations are held.
 	Done *HandOverDone `protobuf:"bytes,2,opt,name=done,proto3,oneof"`
 }
 
@@ -1158,17 +1253,20 @@ type HandOverBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1, 2, 3, …
 	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// Entries, namespaces and history, in the snapshot's format.
+	// Namespaces, entries, stored results and history, in the snapshot's format (docs/snapshot-format.md). At most 1 MiB
+	// unless it holds one entry.
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// XXH64 (seed 0) of data.
-	Checksum      uint64 `protobuf:"fixed64,3,opt,name=checksum,proto3" json:"checksum,omitempty"`
+	Checksum uint64 `protobuf:"fixed64,3,opt,name=checksum,proto3" json:"checksum,omitempty"`
+	// Fewer than 1 MiB of changes wait behind this block.
+	CaughtUp      bool `protobuf:"varint,4,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HandOverBlock) Reset() {
 	*x = HandOverBlock{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[17]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1278,7 @@ func (x *HandOverBlock) String() string {
 func (*HandOverBlock) ProtoMessage() {}
 
 func (x *HandOverBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[17]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1291,7 @@ func (x *HandOverBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverBlock.ProtoReflect.Descriptor instead.
 func (*HandOverBlock) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{17}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HandOverBlock) GetNumber() uint64 {
@@ -1217,6 +1315,13 @@ func (x *HandOverBlock) GetChecksum() uint64 {
 	return 0
 }
 
+func (x *HandOverBlock) GetCaughtUp() bool {
+	if x != nil {
+		return x.CaughtUp
+	}
+	return false
+}
+
 // The end of a hand-over.
 type HandOverDone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1230,7 +1335,7 @@ type HandOverDone struct {
 
 func (x *HandOverDone) Reset() {
 	*x = HandOverDone{}
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[18]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1347,7 @@ func (x *HandOverDone) String() string {
 func (*HandOverDone) ProtoMessage() {}
 
 func (x *HandOverDone) ProtoReflect() protoreflect.Message {
-	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[18]
+	mi := &file_bimetal_control_v1_control_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1360,7 @@ func (x *HandOverDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOverDone.ProtoReflect.Descriptor instead.
 func (*HandOverDone) Descriptor() ([]byte, []int) {
-	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{18}
+	return file_bimetal_control_v1_control_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HandOverDone) GetIncarnation() uint64 {
@@ -1285,7 +1390,7 @@ const file_bimetal_control_v1_control_service_proto_rawDesc = "" +
 	"\x03tag\x18\x02 \x01(\rR\x03tag\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\"G\n" +
 	"\x0fDescribeRequest\x124\n" +
-	"\x16include_descriptor_set\x18\x01 \x01(\bR\x14includeDescriptorSet\"\x8f\x03\n" +
+	"\x16include_descriptor_set\x18\x01 \x01(\bR\x14includeDescriptorSet\"\xd2\x03\n" +
 	"\x10DescribeResponse\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -1296,7 +1401,13 @@ const file_bimetal_control_v1_control_service_proto_rawDesc = "" +
 	"\btopology\x18\a \x01(\v2\x1c.bimetal.control.v1.TopologyR\btopology\x126\n" +
 	"\x05state\x18\b \x01(\x0e2 .bimetal.control.v1.ProcessStateR\x05state\x129\n" +
 	"\n" +
-	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"m\n" +
+	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12A\n" +
+	"\thand_over\x18\n" +
+	" \x01(\v2$.bimetal.control.v1.HandOverProgressR\bhandOver\"Z\n" +
+	"\x10HandOverProgress\x12\x16\n" +
+	"\x06blocks\x18\x01 \x01(\x04R\x06blocks\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\x04R\aentries\"m\n" +
 	"\x10ContractIdentity\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12%\n" +
@@ -1334,25 +1445,30 @@ const file_bimetal_control_v1_control_service_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12/\n" +
 	"\x14max_bytes_per_second\x18\x02 \x01(\x04R\x11maxBytesPerSecond\"+\n" +
 	"\x13HandOverAcknowledge\x12\x14\n" +
-	"\x05block\x18\x01 \x01(\x04R\x05block\"\x0e\n" +
-	"\fHandOverTake\"\x91\x01\n" +
+	"\x05block\x18\x01 \x01(\x04R\x05block\"H\n" +
+	"\fHandOverTake\x128\n" +
+	"\btopology\x18\x01 \x01(\v2\x1c.bimetal.control.v1.TopologyR\btopology\"\x91\x01\n" +
 	"\x10HandOverResponse\x129\n" +
 	"\x05block\x18\x01 \x01(\v2!.bimetal.control.v1.HandOverBlockH\x00R\x05block\x126\n" +
 	"\x04done\x18\x02 \x01(\v2 .bimetal.control.v1.HandOverDoneH\x00R\x04doneB\n" +
 	"\n" +
-	"\bresponse\"W\n" +
+	"\bresponse\"t\n" +
 	"\rHandOverBlock\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x1a\n" +
-	"\bchecksum\x18\x03 \x01(\x06R\bchecksum\"S\n" +
+	"\bchecksum\x18\x03 \x01(\x06R\bchecksum\x12\x1b\n" +
+	"\tcaught_up\x18\x04 \x01(\bR\bcaughtUp\"S\n" +
 	"\fHandOverDone\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\x12!\n" +
-	"\flast_version\x18\x02 \x01(\x04R\vlastVersion*\x80\x01\n" +
+	"\flast_version\x18\x02 \x01(\x04R\vlastVersion*\xdb\x01\n" +
 	"\fProcessState\x12\x1d\n" +
 	"\x19PROCESS_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PROCESS_STATE_STARTING\x10\x01\x12\x19\n" +
 	"\x15PROCESS_STATE_SERVING\x10\x02\x12\x1a\n" +
-	"\x16PROCESS_STATE_DRAINING\x10\x032\xbe\x03\n" +
+	"\x16PROCESS_STATE_DRAINING\x10\x03\x12\x1d\n" +
+	"\x19PROCESS_STATE_CATCHING_UP\x10\x04\x12\x1b\n" +
+	"\x17PROCESS_STATE_CAUGHT_UP\x10\x05\x12\x1d\n" +
+	"\x19PROCESS_STATE_HANDED_OVER\x10\x062\xbe\x03\n" +
 	"\x0eControlService\x12U\n" +
 	"\bDescribe\x12#.bimetal.control.v1.DescribeRequest\x1a$.bimetal.control.v1.DescribeResponse\x12L\n" +
 	"\x05Drain\x12 .bimetal.control.v1.DrainRequest\x1a!.bimetal.control.v1.DrainResponse\x12L\n" +
@@ -1373,60 +1489,63 @@ func file_bimetal_control_v1_control_service_proto_rawDescGZIP() []byte {
 }
 
 var file_bimetal_control_v1_control_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bimetal_control_v1_control_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_bimetal_control_v1_control_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_bimetal_control_v1_control_service_proto_goTypes = []any{
 	(ProcessState)(0),             // 0: bimetal.control.v1.ProcessState
 	(*Topology)(nil),              // 1: bimetal.control.v1.Topology
 	(*Node)(nil),                  // 2: bimetal.control.v1.Node
 	(*DescribeRequest)(nil),       // 3: bimetal.control.v1.DescribeRequest
 	(*DescribeResponse)(nil),      // 4: bimetal.control.v1.DescribeResponse
-	(*ContractIdentity)(nil),      // 5: bimetal.control.v1.ContractIdentity
-	(*DrainRequest)(nil),          // 6: bimetal.control.v1.DrainRequest
-	(*DrainResponse)(nil),         // 7: bimetal.control.v1.DrainResponse
-	(*StatsRequest)(nil),          // 8: bimetal.control.v1.StatsRequest
-	(*StatsResponse)(nil),         // 9: bimetal.control.v1.StatsResponse
-	(*NamespaceStats)(nil),        // 10: bimetal.control.v1.NamespaceStats
-	(*SetTopologyRequest)(nil),    // 11: bimetal.control.v1.SetTopologyRequest
-	(*SetTopologyResponse)(nil),   // 12: bimetal.control.v1.SetTopologyResponse
-	(*HandOverRequest)(nil),       // 13: bimetal.control.v1.HandOverRequest
-	(*HandOverBegin)(nil),         // 14: bimetal.control.v1.HandOverBegin
-	(*HandOverAcknowledge)(nil),   // 15: bimetal.control.v1.HandOverAcknowledge
-	(*HandOverTake)(nil),          // 16: bimetal.control.v1.HandOverTake
-	(*HandOverResponse)(nil),      // 17: bimetal.control.v1.HandOverResponse
-	(*HandOverBlock)(nil),         // 18: bimetal.control.v1.HandOverBlock
-	(*HandOverDone)(nil),          // 19: bimetal.control.v1.HandOverDone
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*HandOverProgress)(nil),      // 5: bimetal.control.v1.HandOverProgress
+	(*ContractIdentity)(nil),      // 6: bimetal.control.v1.ContractIdentity
+	(*DrainRequest)(nil),          // 7: bimetal.control.v1.DrainRequest
+	(*DrainResponse)(nil),         // 8: bimetal.control.v1.DrainResponse
+	(*StatsRequest)(nil),          // 9: bimetal.control.v1.StatsRequest
+	(*StatsResponse)(nil),         // 10: bimetal.control.v1.StatsResponse
+	(*NamespaceStats)(nil),        // 11: bimetal.control.v1.NamespaceStats
+	(*SetTopologyRequest)(nil),    // 12: bimetal.control.v1.SetTopologyRequest
+	(*SetTopologyResponse)(nil),   // 13: bimetal.control.v1.SetTopologyResponse
+	(*HandOverRequest)(nil),       // 14: bimetal.control.v1.HandOverRequest
+	(*HandOverBegin)(nil),         // 15: bimetal.control.v1.HandOverBegin
+	(*HandOverAcknowledge)(nil),   // 16: bimetal.control.v1.HandOverAcknowledge
+	(*HandOverTake)(nil),          // 17: bimetal.control.v1.HandOverTake
+	(*HandOverResponse)(nil),      // 18: bimetal.control.v1.HandOverResponse
+	(*HandOverBlock)(nil),         // 19: bimetal.control.v1.HandOverBlock
+	(*HandOverDone)(nil),          // 20: bimetal.control.v1.HandOverDone
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_bimetal_control_v1_control_service_proto_depIdxs = []int32{
 	2,  // 0: bimetal.control.v1.Topology.nodes:type_name -> bimetal.control.v1.Node
-	5,  // 1: bimetal.control.v1.DescribeResponse.contract:type_name -> bimetal.control.v1.ContractIdentity
+	6,  // 1: bimetal.control.v1.DescribeResponse.contract:type_name -> bimetal.control.v1.ContractIdentity
 	1,  // 2: bimetal.control.v1.DescribeResponse.topology:type_name -> bimetal.control.v1.Topology
 	0,  // 3: bimetal.control.v1.DescribeResponse.state:type_name -> bimetal.control.v1.ProcessState
-	20, // 4: bimetal.control.v1.DescribeResponse.start_time:type_name -> google.protobuf.Timestamp
-	21, // 5: bimetal.control.v1.DrainRequest.delay:type_name -> google.protobuf.Duration
-	10, // 6: bimetal.control.v1.StatsResponse.namespaces:type_name -> bimetal.control.v1.NamespaceStats
-	1,  // 7: bimetal.control.v1.SetTopologyRequest.topology:type_name -> bimetal.control.v1.Topology
-	14, // 8: bimetal.control.v1.HandOverRequest.begin:type_name -> bimetal.control.v1.HandOverBegin
-	15, // 9: bimetal.control.v1.HandOverRequest.acknowledge:type_name -> bimetal.control.v1.HandOverAcknowledge
-	16, // 10: bimetal.control.v1.HandOverRequest.take:type_name -> bimetal.control.v1.HandOverTake
-	18, // 11: bimetal.control.v1.HandOverResponse.block:type_name -> bimetal.control.v1.HandOverBlock
-	19, // 12: bimetal.control.v1.HandOverResponse.done:type_name -> bimetal.control.v1.HandOverDone
-	3,  // 13: bimetal.control.v1.ControlService.Describe:input_type -> bimetal.control.v1.DescribeRequest
-	6,  // 14: bimetal.control.v1.ControlService.Drain:input_type -> bimetal.control.v1.DrainRequest
-	8,  // 15: bimetal.control.v1.ControlService.Stats:input_type -> bimetal.control.v1.StatsRequest
-	11, // 16: bimetal.control.v1.ControlService.SetTopology:input_type -> bimetal.control.v1.SetTopologyRequest
-	13, // 17: bimetal.control.v1.ControlService.HandOver:input_type -> bimetal.control.v1.HandOverRequest
-	4,  // 18: bimetal.control.v1.ControlService.Describe:output_type -> bimetal.control.v1.DescribeResponse
-	7,  // 19: bimetal.control.v1.ControlService.Drain:output_type -> bimetal.control.v1.DrainResponse
-	9,  // 20: bimetal.control.v1.ControlService.Stats:output_type -> bimetal.control.v1.StatsResponse
-	12, // 21: bimetal.control.v1.ControlService.SetTopology:output_type -> bimetal.control.v1.SetTopologyResponse
-	17, // 22: bimetal.control.v1.ControlService.HandOver:output_type -> bimetal.control.v1.HandOverResponse
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	21, // 4: bimetal.control.v1.DescribeResponse.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 5: bimetal.control.v1.DescribeResponse.hand_over:type_name -> bimetal.control.v1.HandOverProgress
+	22, // 6: bimetal.control.v1.DrainRequest.delay:type_name -> google.protobuf.Duration
+	11, // 7: bimetal.control.v1.StatsResponse.namespaces:type_name -> bimetal.control.v1.NamespaceStats
+	1,  // 8: bimetal.control.v1.SetTopologyRequest.topology:type_name -> bimetal.control.v1.Topology
+	15, // 9: bimetal.control.v1.HandOverRequest.begin:type_name -> bimetal.control.v1.HandOverBegin
+	16, // 10: bimetal.control.v1.HandOverRequest.acknowledge:type_name -> bimetal.control.v1.HandOverAcknowledge
+	17, // 11: bimetal.control.v1.HandOverRequest.take:type_name -> bimetal.control.v1.HandOverTake
+	1,  // 12: bimetal.control.v1.HandOverTake.topology:type_name -> bimetal.control.v1.Topology
+	19, // 13: bimetal.control.v1.HandOverResponse.block:type_name -> bimetal.control.v1.HandOverBlock
+	20, // 14: bimetal.control.v1.HandOverResponse.done:type_name -> bimetal.control.v1.HandOverDone
+	3,  // 15: bimetal.control.v1.ControlService.Describe:input_type -> bimetal.control.v1.DescribeRequest
+	7,  // 16: bimetal.control.v1.ControlService.Drain:input_type -> bimetal.control.v1.DrainRequest
+	9,  // 17: bimetal.control.v1.ControlService.Stats:input_type -> bimetal.control.v1.StatsRequest
+	12, // 18: bimetal.control.v1.ControlService.SetTopology:input_type -> bimetal.control.v1.SetTopologyRequest
+	14, // 19: bimetal.control.v1.ControlService.HandOver:input_type -> bimetal.control.v1.HandOverRequest
+	4,  // 20: bimetal.control.v1.ControlService.Describe:output_type -> bimetal.control.v1.DescribeResponse
+	8,  // 21: bimetal.control.v1.ControlService.Drain:output_type -> bimetal.control.v1.DrainResponse
+	10, // 22: bimetal.control.v1.ControlService.Stats:output_type -> bimetal.control.v1.StatsResponse
+	13, // 23: bimetal.control.v1.ControlService.SetTopology:output_type -> bimetal.control.v1.SetTopologyResponse
+	18, // 24: bimetal.control.v1.ControlService.HandOver:output_type -> bimetal.control.v1.HandOverResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_bimetal_control_v1_control_service_proto_init() }
@@ -1434,12 +1553,12 @@ func file_bimetal_control_v1_control_service_proto_init() {
 	if File_bimetal_control_v1_control_service_proto != nil {
 		return
 	}
-	file_bimetal_control_v1_control_service_proto_msgTypes[12].OneofWrappers = []any{
+	file_bimetal_control_v1_control_service_proto_msgTypes[13].OneofWrappers = []any{
 		(*HandOverRequest_Begin)(nil),
 		(*HandOverRequest_Acknowledge)(nil),
 		(*HandOverRequest_Take)(nil),
 	}
-	file_bimetal_control_v1_control_service_proto_msgTypes[16].OneofWrappers = []any{
+	file_bimetal_control_v1_control_service_proto_msgTypes[17].OneofWrappers = []any{
 		(*HandOverResponse_Block)(nil),
 		(*HandOverResponse_Done)(nil),
 	}
@@ -1449,7 +1568,7 @@ func file_bimetal_control_v1_control_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bimetal_control_v1_control_service_proto_rawDesc), len(file_bimetal_control_v1_control_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

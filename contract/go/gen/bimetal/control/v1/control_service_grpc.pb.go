@@ -44,8 +44,23 @@ type ControlServiceClient interface {
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 	// Gives a newer topology. An epoch that is lower than the present one is INVALID_ARGUMENT; the same epoch with the same
 	// nodes does nothing. A node refuses the keys that it no longer owns, and erases them, before it answers.
+	// Asked of a process in CATCHING_UP, with a greater epoch and its own address, it is the word to take over: it is
+	// answered once that process serves, and HAND_OVER_FAILED if it cannot.
 	SetTopology(ctx context.Context, in *SetTopologyRequest, opts ...grpc.CallOption) (*SetTopologyResponse, error)
-	// Moves the entries of a node from its old process to its new one. (Not in this release: NOT_IMPLEMENTED.)
+	// Moves the state of a node from its old process, which serves this RPC, to its new one, which calls it. One at a
+	// time: another is HAND_OVER_FAILED.
+	//
+	// begin → blocks, while the old process serves; the new one acknowledges them, and at most 8 MiB are unacknowledged.
+	// When every key has been sent, changes follow as they happen: caught_up is set on a block behind which fewer than
+	// 1 MiB of changes wait.
+	// take → the old process holds all operations, unexecuted, sends the rest and then done. The new process applies it,
+	// acknowledges the last block again, and waits. The old process then puts the topology of take in place, is in
+	// HANDED_OVER from there on, and ends the stream with OK: only then does the new one serve. What it held it answers
+	// with WRONG_NODE of the new epoch.
+	//
+	// If the stream breaks, or the hold lasts longer than 1 s, before that last acknowledgement has come, the old
+	// process executes what it held and goes on. If the stream breaks without OK, the new process asks the old one by
+	// Describe: it serves if that is in HANDED_OVER, else it ends. So at no time do both serve.
 	HandOver(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[HandOverRequest, HandOverResponse], error)
 }
 
@@ -126,8 +141,23 @@ type ControlServiceServer interface {
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	// Gives a newer topology. An epoch that is lower than the present one is INVALID_ARGUMENT; the same epoch with the same
 	// nodes does nothing. A node refuses the keys that it no longer owns, and erases them, before it answers.
+	// Asked of a process in CATCHING_UP, with a greater epoch and its own address, it is the word to take over: it is
+	// answered once that process serves, and HAND_OVER_FAILED if it cannot.
 	SetTopology(context.Context, *SetTopologyRequest) (*SetTopologyResponse, error)
-	// Moves the entries of a node from its old process to its new one. (Not in this release: NOT_IMPLEMENTED.)
+	// Moves the state of a node from its old process, which serves this RPC, to its new one, which calls it. One at a
+	// time: another is HAND_OVER_FAILED.
+	//
+	// begin → blocks, while the old process serves; the new one acknowledges them, and at most 8 MiB are unacknowledged.
+	// When every key has been sent, changes follow as they happen: caught_up is set on a block behind which fewer than
+	// 1 MiB of changes wait.
+	// take → the old process holds all operations, unexecuted, sends the rest and then done. The new process applies it,
+	// acknowledges the last block again, and waits. The old process then puts the topology of take in place, is in
+	// HANDED_OVER from there on, and ends the stream with OK: only then does the new one serve. What it held it answers
+	// with WRONG_NODE of the new epoch.
+	//
+	// If the stream breaks, or the hold lasts longer than 1 s, before that last acknowledgement has come, the old
+	// process executes what it held and goes on. If the stream breaks without OK, the new process asks the old one by
+	// Describe: it serves if that is in HANDED_OVER, else it ends. So at no time do both serve.
 	HandOver(grpc.BidiStreamingServer[HandOverRequest, HandOverResponse]) error
 	mustEmbedUnimplementedControlServiceServer()
 }

@@ -179,6 +179,8 @@ const (
 	ErrorReason_ERROR_REASON_NOT_IMPLEMENTED ErrorReason = 32
 	// A defect; the trace id leads to the log.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 33
+	// The state of a node cannot be handed over, or not now; the message says why. Nothing is changed.
+	ErrorReason_ERROR_REASON_HAND_OVER_FAILED ErrorReason = 34
 )
 
 // Enum value maps for ErrorReason.
@@ -218,6 +220,7 @@ var (
 		31: "ERROR_REASON_RANGE_NOT_SATISFIABLE",
 		32: "ERROR_REASON_NOT_IMPLEMENTED",
 		33: "ERROR_REASON_INTERNAL",
+		34: "ERROR_REASON_HAND_OVER_FAILED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -254,6 +257,7 @@ var (
 		"ERROR_REASON_RANGE_NOT_SATISFIABLE":  31,
 		"ERROR_REASON_NOT_IMPLEMENTED":        32,
 		"ERROR_REASON_INTERNAL":               33,
+		"ERROR_REASON_HAND_OVER_FAILED":       34,
 	}
 )
 
@@ -616,7 +620,7 @@ const file_bimetal_errors_v1_errors_proto_rawDesc = "" +
 	"\x15RETRY_WITH_FEWER_KEYS\x10\x05\x12\x12\n" +
 	"\x0eRETRY_AT_OWNER\x10\x06\x12\x1b\n" +
 	"\x17RETRY_WITH_OPERATION_ID\x10\a\x12\r\n" +
-	"\tRETRY_YES\x10\b*\xe7\x10\n" +
+	"\tRETRY_YES\x10\b*\xa9\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12:\n" +
 	"\x1aERROR_REASON_KEY_NOT_FOUND\x10\x01\x1a\x1a\xea\xe1\x18\x16\b\x05\x10\x94\x03\x1a\rKey not found \x01\x12F\n" +
@@ -656,7 +660,8 @@ const file_bimetal_errors_v1_errors_proto_rawDesc = "" +
 	"\x19ERROR_REASON_URI_TOO_LONG\x10\x1e\x1a\x17\xea\xe1\x18\x13\x10\x9e\x03\x1a\fURI too long \x01\x12H\n" +
 	"\"ERROR_REASON_RANGE_NOT_SATISFIABLE\x10\x1f\x1a \xea\xe1\x18\x1c\x10\xa0\x03\x1a\x15Range not satisfiable \x01\x12>\n" +
 	"\x1cERROR_REASON_NOT_IMPLEMENTED\x10 \x1a\x1c\xea\xe1\x18\x18\b\f\x10\xf5\x03\x1a\x0fNot implemented \x01\x126\n" +
-	"\x15ERROR_REASON_INTERNAL\x10!\x1a\x1b\xea\xe1\x18\x17\b\r\x10\xf4\x03\x1a\x0eInternal error \x01:W\n" +
+	"\x15ERROR_REASON_INTERNAL\x10!\x1a\x1b\xea\xe1\x18\x17\b\r\x10\xf4\x03\x1a\x0eInternal error \x01\x12@\n" +
+	"\x1dERROR_REASON_HAND_OVER_FAILED\x10\"\x1a\x1d\xea\xe1\x18\x19\b\t\x10\xf7\x03\x1a\x10Hand-over failed \x01:W\n" +
 	"\x05error\x12!.google.protobuf.EnumValueOptions\x18\x9d\x8c\x03 \x01(\v2\x1c.bimetal.errors.v1.ErrorSpecR\x05errorB5Z3bimetal.dev/contract/gen/bimetal/errors/v1;errorsv1b\x06proto3"
 
 var (

@@ -61,8 +61,12 @@ export const protobufFileName = "bimetal/cache/v1/cache_service.proto";
  * - An expired entry is never served, and is absent for preconditions, Touch, Increment and List.
  * - seen_version: before it does anything the node raises its clock to the greatest version that the sender has seen
  *   (ignored and counted when that is over 60 s ahead of the node's wall clock).
- * - operation_id: 16 bytes. The node stores the result with the effect; a repeat gets the same result, another request
- *   under it IDEMPOTENCY_KEY_REUSED. (Not in this release: NOT_IMPLEMENTED when set.)
+ * - operation_id: 16 bytes, else INVALID_ARGUMENT. The node stores the result with the effect, refusals for the
+ *   request's own sake (PRECONDITION_FAILED, NOT_AN_INTEGER, …) included, for 10 minutes by default, inside the memory
+ *   limit and not evicted before; it belongs to (namespace, key) and moves with a hand-over and a snapshot. A repeat of
+ *   the same request gets the same result and does nothing; another request under it is IDEMPOTENCY_KEY_REUSED. Equal
+ *   means: all fields but operation_id and what a gateway adds for transport. When the results alone fill an eighth of
+ *   the memory limit, operations with a new id are QUOTA_EXCEEDED, nothing done.
  * - Errors carry google.rpc.ErrorInfo (domain "bimetal", reason from bimetal.errors.v1.ErrorReason).
  */
 export type CacheServiceService = typeof CacheServiceService;

@@ -39,6 +39,12 @@ export const ProcessState = {
   SERVING: 2,
   /** DRAINING - Finishing what is in flight. */
   DRAINING: 3,
+  /** CATCHING_UP - Receiving the state of the node from the process before it (HandOver); serves nothing yet. */
+  CATCHING_UP: 4,
+  /** CAUGHT_UP - As CATCHING_UP, and so close behind that it could take over at once. */
+  CAUGHT_UP: 5,
+  /** HANDED_OVER - Another process of the node has taken over: every operation is answered WRONG_NODE. */
+  HANDED_OVER: 6,
 } as const;
 
 export type ProcessState = typeof ProcessState[keyof typeof ProcessState];
@@ -48,6 +54,9 @@ export namespace ProcessState {
   export type STARTING = typeof ProcessState.STARTING;
   export type SERVING = typeof ProcessState.SERVING;
   export type DRAINING = typeof ProcessState.DRAINING;
+  export type CATCHING_UP = typeof ProcessState.CATCHING_UP;
+  export type CAUGHT_UP = typeof ProcessState.CAUGHT_UP;
+  export type HANDED_OVER = typeof ProcessState.HANDED_OVER;
 }
 
 export function processStateFromJSON(object: any): ProcessState {
@@ -64,6 +73,15 @@ export function processStateFromJSON(object: any): ProcessState {
     case 3:
     case "PROCESS_STATE_DRAINING":
       return ProcessState.DRAINING;
+    case 4:
+    case "PROCESS_STATE_CATCHING_UP":
+      return ProcessState.CATCHING_UP;
+    case 5:
+    case "PROCESS_STATE_CAUGHT_UP":
+      return ProcessState.CAUGHT_UP;
+    case 6:
+    case "PROCESS_STATE_HANDED_OVER":
+      return ProcessState.HANDED_OVER;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum ProcessState");
   }
@@ -79,6 +97,12 @@ export function processStateToJSON(object: ProcessState): string {
       return "PROCESS_STATE_SERVING";
     case ProcessState.DRAINING:
       return "PROCESS_STATE_DRAINING";
+    case ProcessState.CATCHING_UP:
+      return "PROCESS_STATE_CATCHING_UP";
+    case ProcessState.CAUGHT_UP:
+      return "PROCESS_STATE_CAUGHT_UP";
+    case ProcessState.HANDED_OVER:
+      return "PROCESS_STATE_HANDED_OVER";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum ProcessState");
   }
@@ -134,7 +158,21 @@ export interface DescribeResponse {
   /** Whether it serves. */
   state: ProcessState;
   /** When it started, by its wall clock. */
-  startTime: Timestamp | undefined;
+  startTime:
+    | Timestamp
+    | undefined;
+  /** How the hand-over stands. Absent: neither giving nor receiving one. */
+  handOver: HandOverProgress | undefined;
+}
+
+/** How far a hand-over has come, as either of its two processes sees it. */
+export interface HandOverProgress {
+  /** Blocks sent or applied. */
+  blocks: bigint;
+  /** Bytes of those blocks. */
+  bytes: bigint;
+  /** Entries in those blocks, repetitions included. */
+  entries: bigint;
 }
 
 /** Which contract a process was built from. */
@@ -211,11 +249,11 @@ export interface HandOverRequest {
   begin?:
     | HandOverBegin
     | undefined;
-  /** Everything so far is applied. */
+  /** Blocks are applied. After done: everything is. */
   acknowledge?:
     | HandOverAcknowledge
     | undefined;
-  /** The new process is ready to serve: end your writes and send the rest. */
+  /** The new process is ready to serve: hold the operations and send the rest. */
   take?: HandOverTake | undefined;
 }
 
@@ -227,7 +265,7 @@ export interface HandOverBegin {
   maxBytesPerSecond: bigint;
 }
 
-/** Acknowledges blocks, for back-pressure. */
+/** Acknowledges blocks, for back-pressure; the one after done completes the hand-over. */
 export interface HandOverAcknowledge {
   /** Number of the last block applied. */
   block: bigint;
@@ -235,6 +273,11 @@ export interface HandOverAcknowledge {
 
 /** Takes over. */
 export interface HandOverTake {
+  /**
+   * The topology that holds from then on: a greater epoch, and the new process's address at its node's name. The other
+   * nodes are as before, else HAND_OVER_FAILED.
+   */
+  topology: Topology | undefined;
 }
 
 /** From the old process to the new one. */
@@ -243,7 +286,7 @@ export interface HandOverResponse {
   block?:
     | HandOverBlock
     | undefined;
-  /** The old process has stopped writing: everything is sent. */
+  /** Everything is sent; the operations are held. */
   done?: HandOverDone | undefined;
 }
 
@@ -251,10 +294,15 @@ export interface HandOverResponse {
 export interface HandOverBlock {
   /** 1, 2, 3, … */
   number: bigint;
-  /** Entries, namespaces and history, in the snapshot's format. */
+  /**
+   * Namespaces, entries, stored results and history, in the snapshot's format (docs/snapshot-format.md). At most 1 MiB
+   * unless it holds one entry.
+   */
   data: Buffer;
   /** XXH64 (seed 0) of data. */
   checksum: bigint;
+  /** Fewer than 1 MiB of changes wait behind this block. */
+  caughtUp: boolean;
 }
 
 /** The end of a hand-over. */
@@ -538,6 +586,7 @@ function createBaseDescribeResponse(): DescribeResponse {
     topology: undefined,
     state: 0,
     startTime: undefined,
+    handOver: undefined,
   };
 }
 
@@ -572,6 +621,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     }
     if (message.startTime !== undefined) {
       Timestamp.encode(message.startTime, writer.uint32(74).fork()).join();
+    }
+    if (message.handOver !== undefined) {
+      HandOverProgress.encode(message.handOver, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -661,6 +713,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.startTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.handOver = HandOverProgress.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -687,6 +747,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         ? fromJsonTimestamp(object.startTime)
         : isSet(object.start_time)
         ? fromJsonTimestamp(object.start_time)
+        : undefined,
+      handOver: isSet(object.handOver)
+        ? HandOverProgress.fromJSON(object.handOver)
+        : isSet(object.hand_over)
+        ? HandOverProgress.fromJSON(object.hand_over)
         : undefined,
     };
   },
@@ -720,6 +785,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.startTime !== undefined) {
       obj.startTime = fromTimestamp(message.startTime).toISOString();
     }
+    if (message.handOver !== undefined) {
+      obj.handOver = HandOverProgress.toJSON(message.handOver);
+    }
     return obj;
   },
 
@@ -745,6 +813,119 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     message.startTime = (object.startTime !== undefined && object.startTime !== null)
       ? Timestamp.fromPartial(object.startTime)
       : undefined;
+    message.handOver = (object.handOver !== undefined && object.handOver !== null)
+      ? HandOverProgress.fromPartial(object.handOver)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseHandOverProgress(): HandOverProgress {
+  return { blocks: 0n, bytes: 0n, entries: 0n };
+}
+
+export const HandOverProgress: MessageFns<HandOverProgress> = {
+  encode(message: HandOverProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.blocks !== 0n) {
+      if (BigInt.asUintN(64, message.blocks) !== message.blocks) {
+        throw new globalThis.Error("value provided for field message.blocks of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.blocks);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytes);
+    }
+    if (message.entries !== 0n) {
+      if (BigInt.asUintN(64, message.entries) !== message.entries) {
+        throw new globalThis.Error("value provided for field message.entries of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.entries);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HandOverProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHandOverProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.blocks = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.entries = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HandOverProgress {
+    return {
+      blocks: isSet(object.blocks) ? BigInt(object.blocks) : 0n,
+      bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
+      entries: isSet(object.entries) ? BigInt(object.entries) : 0n,
+    };
+  },
+
+  toJSON(message: HandOverProgress): unknown {
+    const obj: any = {};
+    if (message.blocks !== 0n) {
+      obj.blocks = message.blocks.toString();
+    }
+    if (message.bytes !== 0n) {
+      obj.bytes = message.bytes.toString();
+    }
+    if (message.entries !== 0n) {
+      obj.entries = message.entries.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HandOverProgress>): HandOverProgress {
+    return HandOverProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HandOverProgress>): HandOverProgress {
+    const message = createBaseHandOverProgress();
+    message.blocks = (object.blocks !== undefined && object.blocks !== null) ? BigInt(object.blocks) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.entries = (object.entries !== undefined && object.entries !== null) ? BigInt(object.entries) : 0n;
     return message;
   },
 };
@@ -1796,11 +1977,14 @@ export const HandOverAcknowledge: MessageFns<HandOverAcknowledge> = {
 };
 
 function createBaseHandOverTake(): HandOverTake {
-  return {};
+  return { topology: undefined };
 }
 
 export const HandOverTake: MessageFns<HandOverTake> = {
-  encode(_: HandOverTake, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: HandOverTake, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topology !== undefined) {
+      Topology.encode(message.topology, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -1817,6 +2001,14 @@ export const HandOverTake: MessageFns<HandOverTake> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topology = Topology.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1829,20 +2021,26 @@ export const HandOverTake: MessageFns<HandOverTake> = {
     }
   },
 
-  fromJSON(_: any): HandOverTake {
-    return {};
+  fromJSON(object: any): HandOverTake {
+    return { topology: isSet(object.topology) ? Topology.fromJSON(object.topology) : undefined };
   },
 
-  toJSON(_: HandOverTake): unknown {
+  toJSON(message: HandOverTake): unknown {
     const obj: any = {};
+    if (message.topology !== undefined) {
+      obj.topology = Topology.toJSON(message.topology);
+    }
     return obj;
   },
 
   create(base?: DeepPartial<HandOverTake>): HandOverTake {
     return HandOverTake.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<HandOverTake>): HandOverTake {
+  fromPartial(object: DeepPartial<HandOverTake>): HandOverTake {
     const message = createBaseHandOverTake();
+    message.topology = (object.topology !== undefined && object.topology !== null)
+      ? Topology.fromPartial(object.topology)
+      : undefined;
     return message;
   },
 };
@@ -1937,7 +2135,7 @@ export const HandOverResponse: MessageFns<HandOverResponse> = {
 };
 
 function createBaseHandOverBlock(): HandOverBlock {
-  return { number: 0n, data: Buffer.alloc(0), checksum: 0n };
+  return { number: 0n, data: Buffer.alloc(0), checksum: 0n, caughtUp: false };
 }
 
 export const HandOverBlock: MessageFns<HandOverBlock> = {
@@ -1956,6 +2154,9 @@ export const HandOverBlock: MessageFns<HandOverBlock> = {
         throw new globalThis.Error("value provided for field message.checksum of type fixed64 too large");
       }
       writer.uint32(25).fixed64(message.checksum);
+    }
+    if (message.caughtUp !== false) {
+      writer.uint32(32).bool(message.caughtUp);
     }
     return writer;
   },
@@ -1997,6 +2198,14 @@ export const HandOverBlock: MessageFns<HandOverBlock> = {
             message.checksum = reader.fixed64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.caughtUp = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2014,6 +2223,11 @@ export const HandOverBlock: MessageFns<HandOverBlock> = {
       number: isSet(object.number) ? BigInt(object.number) : 0n,
       data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
       checksum: isSet(object.checksum) ? BigInt(object.checksum) : 0n,
+      caughtUp: isSet(object.caughtUp)
+        ? globalThis.Boolean(object.caughtUp)
+        : isSet(object.caught_up)
+        ? globalThis.Boolean(object.caught_up)
+        : false,
     };
   },
 
@@ -2028,6 +2242,9 @@ export const HandOverBlock: MessageFns<HandOverBlock> = {
     if (message.checksum !== 0n) {
       obj.checksum = message.checksum.toString();
     }
+    if (message.caughtUp !== false) {
+      obj.caughtUp = message.caughtUp;
+    }
     return obj;
   },
 
@@ -2039,6 +2256,7 @@ export const HandOverBlock: MessageFns<HandOverBlock> = {
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     message.data = object.data ?? Buffer.alloc(0);
     message.checksum = (object.checksum !== undefined && object.checksum !== null) ? BigInt(object.checksum) : 0n;
+    message.caughtUp = object.caughtUp ?? false;
     return message;
   },
 };
@@ -2182,6 +2400,8 @@ export const ControlServiceService = {
   /**
    * Gives a newer topology. An epoch that is lower than the present one is INVALID_ARGUMENT; the same epoch with the same
    * nodes does nothing. A node refuses the keys that it no longer owns, and erases them, before it answers.
+   * Asked of a process in CATCHING_UP, with a greater epoch and its own address, it is the word to take over: it is
+   * answered once that process serves, and HAND_OVER_FAILED if it cannot.
    */
   setTopology: {
     path: "/bimetal.control.v1.ControlService/SetTopology" as const,
@@ -2192,7 +2412,22 @@ export const ControlServiceService = {
     responseSerialize: (value: SetTopologyResponse): Buffer => Buffer.from(SetTopologyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetTopologyResponse => SetTopologyResponse.decode(value),
   },
-  /** Moves the entries of a node from its old process to its new one. (Not in this release: NOT_IMPLEMENTED.) */
+  /**
+   * Moves the state of a node from its old process, which serves this RPC, to its new one, which calls it. One at a
+   * time: another is HAND_OVER_FAILED.
+   *
+   * begin → blocks, while the old process serves; the new one acknowledges them, and at most 8 MiB are unacknowledged.
+   * When every key has been sent, changes follow as they happen: caught_up is set on a block behind which fewer than
+   * 1 MiB of changes wait.
+   * take → the old process holds all operations, unexecuted, sends the rest and then done. The new process applies it,
+   * acknowledges the last block again, and waits. The old process then puts the topology of take in place, is in
+   * HANDED_OVER from there on, and ends the stream with OK: only then does the new one serve. What it held it answers
+   * with WRONG_NODE of the new epoch.
+   *
+   * If the stream breaks, or the hold lasts longer than 1 s, before that last acknowledgement has come, the old
+   * process executes what it held and goes on. If the stream breaks without OK, the new process asks the old one by
+   * Describe: it serves if that is in HANDED_OVER, else it ends. So at no time do both serve.
+   */
   handOver: {
     path: "/bimetal.control.v1.ControlService/HandOver" as const,
     requestStream: true as const,
@@ -2214,9 +2449,26 @@ export interface ControlServiceServer extends UntypedServiceImplementation {
   /**
    * Gives a newer topology. An epoch that is lower than the present one is INVALID_ARGUMENT; the same epoch with the same
    * nodes does nothing. A node refuses the keys that it no longer owns, and erases them, before it answers.
+   * Asked of a process in CATCHING_UP, with a greater epoch and its own address, it is the word to take over: it is
+   * answered once that process serves, and HAND_OVER_FAILED if it cannot.
    */
   setTopology: handleUnaryCall<SetTopologyRequest, SetTopologyResponse>;
-  /** Moves the entries of a node from its old process to its new one. (Not in this release: NOT_IMPLEMENTED.) */
+  /**
+   * Moves the state of a node from its old process, which serves this RPC, to its new one, which calls it. One at a
+   * time: another is HAND_OVER_FAILED.
+   *
+   * begin → blocks, while the old process serves; the new one acknowledges them, and at most 8 MiB are unacknowledged.
+   * When every key has been sent, changes follow as they happen: caught_up is set on a block behind which fewer than
+   * 1 MiB of changes wait.
+   * take → the old process holds all operations, unexecuted, sends the rest and then done. The new process applies it,
+   * acknowledges the last block again, and waits. The old process then puts the topology of take in place, is in
+   * HANDED_OVER from there on, and ends the stream with OK: only then does the new one serve. What it held it answers
+   * with WRONG_NODE of the new epoch.
+   *
+   * If the stream breaks, or the hold lasts longer than 1 s, before that last acknowledgement has come, the old
+   * process executes what it held and goes on. If the stream breaks without OK, the new process asks the old one by
+   * Describe: it serves if that is in HANDED_OVER, else it ends. So at no time do both serve.
+   */
   handOver: handleBidiStreamingCall<HandOverRequest, HandOverResponse>;
 }
 
@@ -2272,6 +2524,8 @@ export interface ControlServiceClient extends Client {
   /**
    * Gives a newer topology. An epoch that is lower than the present one is INVALID_ARGUMENT; the same epoch with the same
    * nodes does nothing. A node refuses the keys that it no longer owns, and erases them, before it answers.
+   * Asked of a process in CATCHING_UP, with a greater epoch and its own address, it is the word to take over: it is
+   * answered once that process serves, and HAND_OVER_FAILED if it cannot.
    */
   setTopology(
     request: SetTopologyRequest,
@@ -2288,7 +2542,22 @@ export interface ControlServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetTopologyResponse) => void,
   ): ClientUnaryCall;
-  /** Moves the entries of a node from its old process to its new one. (Not in this release: NOT_IMPLEMENTED.) */
+  /**
+   * Moves the state of a node from its old process, which serves this RPC, to its new one, which calls it. One at a
+   * time: another is HAND_OVER_FAILED.
+   *
+   * begin → blocks, while the old process serves; the new one acknowledges them, and at most 8 MiB are unacknowledged.
+   * When every key has been sent, changes follow as they happen: caught_up is set on a block behind which fewer than
+   * 1 MiB of changes wait.
+   * take → the old process holds all operations, unexecuted, sends the rest and then done. The new process applies it,
+   * acknowledges the last block again, and waits. The old process then puts the topology of take in place, is in
+   * HANDED_OVER from there on, and ends the stream with OK: only then does the new one serve. What it held it answers
+   * with WRONG_NODE of the new epoch.
+   *
+   * If the stream breaks, or the hold lasts longer than 1 s, before that last acknowledgement has come, the old
+   * process executes what it held and goes on. If the stream breaks without OK, the new process asks the old one by
+   * Describe: it serves if that is in HANDED_OVER, else it ends. So at no time do both serve.
+   */
   handOver(): ClientDuplexStream<HandOverRequest, HandOverResponse>;
   handOver(options: Partial<CallOptions>): ClientDuplexStream<HandOverRequest, HandOverResponse>;
   handOver(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<HandOverRequest, HandOverResponse>;

@@ -188,6 +188,8 @@ export const ErrorReason = {
   NOT_IMPLEMENTED: 32,
   /** INTERNAL - A defect; the trace id leads to the log. */
   INTERNAL: 33,
+  /** HAND_OVER_FAILED - The state of a node cannot be handed over, or not now; the message says why. Nothing is changed. */
+  HAND_OVER_FAILED: 34,
 } as const;
 
 export type ErrorReason = typeof ErrorReason[keyof typeof ErrorReason];
@@ -227,6 +229,7 @@ export namespace ErrorReason {
   export type RANGE_NOT_SATISFIABLE = typeof ErrorReason.RANGE_NOT_SATISFIABLE;
   export type NOT_IMPLEMENTED = typeof ErrorReason.NOT_IMPLEMENTED;
   export type INTERNAL = typeof ErrorReason.INTERNAL;
+  export type HAND_OVER_FAILED = typeof ErrorReason.HAND_OVER_FAILED;
 }
 
 export function errorReasonFromJSON(object: any): ErrorReason {
@@ -333,6 +336,9 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 33:
     case "ERROR_REASON_INTERNAL":
       return ErrorReason.INTERNAL;
+    case 34:
+    case "ERROR_REASON_HAND_OVER_FAILED":
+      return ErrorReason.HAND_OVER_FAILED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum ErrorReason");
   }
@@ -408,6 +414,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_NOT_IMPLEMENTED";
     case ErrorReason.INTERNAL:
       return "ERROR_REASON_INTERNAL";
+    case ErrorReason.HAND_OVER_FAILED:
+      return "ERROR_REASON_HAND_OVER_FAILED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum ErrorReason");
   }
