@@ -31,7 +31,7 @@ pub struct DurationLabels {
 
 /// The operations of a Pipeline, in the order of their field numbers.
 pub const OPERATIONS: [&str; 6] = ["get", "put", "delete", "touch", "increment", "throttle"];
-const REASONS: usize = 34;
+const REASONS: usize = 35;
 
 /// Counters of one node.
 #[derive(Debug)]

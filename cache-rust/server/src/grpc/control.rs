@@ -54,6 +54,7 @@ impl ControlService for Control {
                 topology: node.engine.topology().map(convert::topology_message),
                 state: state as i32,
                 start_time: Some(node.started.into()),
+                hand_over: None,
             })
         })
     }
