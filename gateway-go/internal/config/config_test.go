@@ -25,7 +25,7 @@ func TestFlagsGoOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	path := file(t, "listen = \"127.0.0.1:1\"\nadmin_listen = \"127.0.0.1:2\"\ninstance = \"of-file\"\nmax_requests = 7\nallowed_hosts = [\"a\", \"b\"]\n")
 	c, err := config.Load(
 		[]string{"--listen", "127.0.0.1:3", "--config", path},
-		[]string{"BIMETAL_LISTEN=127.0.0.1:4", "BIMETAL_ADMIN_LISTEN=127.0.0.1:5", "BIMETAL_TOPOLOGY=" + topology, "BIMETAL_GATEWAY_URL=x"},
+		[]string{"BIMETAL_LISTEN=127.0.0.1:4", "BIMETAL_ADMIN_LISTEN=127.0.0.1:5", "BIMETAL_TOPOLOGY=" + topology},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +79,18 @@ func TestAWrongSettingIsAnErrorThatNamesIt(t *testing.T) {
 	}
 	if _, err := config.Load([]string{"--topology", topology, "--listen", "0.0.0.0:1", "--allow-unauthenticated"}, nil); err != nil {
 		t.Errorf("allowed: %v", err)
+	}
+}
+
+func TestAnUnknownVariableOfThePlatformIsAnErrorThatNamesIt(t *testing.T) {
+	known := []string{"BIMETAL_TOPOLOGY=" + topology, "HOME=/", "BIMETALLIC=1"}
+	if _, err := config.Load(nil, known); err != nil {
+		t.Errorf("only known ones: %v", err)
+	}
+	for _, name := range []string{"BIMETAL_GATEWAY_URL", "BIMETAL_LISTEN_", "BIMETAL_listen", "BIMETAL_"} {
+		if _, err := config.Load(nil, append([]string{name + "=x"}, known...)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

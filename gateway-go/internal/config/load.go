@@ -22,8 +22,8 @@ const EnvironmentPrefix = "BIMETAL_"
 var ErrHelp = pflag.ErrHelp
 
 // Load reads the settings from the arguments behind the program's name, from environ (as os.Environ gives it) and from
-// the file that --config names. Variables of the environment with the platform's prefix that the gateway does not know
-// are passed over: other services of the platform share it. An unknown key in the file is an error.
+// the file that --config names. An unknown key in the file is an error, and so is an unknown variable with the platform's
+// prefix: one that is misspelt would silently leave a default in force.
 func Load(arguments, environ []string) (*Config, error) {
 	flags := newFlags()
 	if err := flags.Parse(arguments); err != nil {
@@ -31,6 +31,9 @@ func Load(arguments, environ []string) (*Config, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
+	}
+	if err := refuseUnknownVariables(flags, environ); err != nil {
+		return nil, err
 	}
 	settings := koanf.New(".")
 	variables := env.Provider(".", env.Opt{
@@ -66,6 +69,17 @@ func Load(arguments, environ []string) (*Config, error) {
 
 // key is the name of a setting in the file and, in capitals, in the environment.
 func key(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
+
+func refuseUnknownVariables(flags *pflag.FlagSet, environ []string) error {
+	known := map[string]bool{}
+	flags.VisitAll(func(flag *pflag.Flag) { known[EnvironmentPrefix+strings.ToUpper(key(flag.Name))] = true })
+	for _, pair := range environ {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, EnvironmentPrefix) && !known[name] {
+			return fmt.Errorf("the environment variable %s is no setting; see --help", name)
+		}
+	}
+	return nil
+}
 
 func loadFile(settings *koanf.Koanf, flags *pflag.FlagSet, path string) error {
 	if _, err := os.Stat(path); err != nil {

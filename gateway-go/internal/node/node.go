@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -131,7 +132,7 @@ func (n *Node) run(ctx context.Context) {
 			}
 			up.Set(1)
 			connects.Inc()
-			log.Info("node up", "incarnation", s.identity.GetIncarnation(), "contract_revision", s.identity.GetContract().GetRevision())
+			log.Info("node up", "incarnation", fmt.Sprintf("%016x", s.identity.GetIncarnation()), "contract_revision", s.identity.GetContract().GetRevision())
 			<-s.ctx.Done()
 			err = context.Cause(s.ctx)
 			n.failure.Store(&err)
