@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
+	"bimetal.dev/gateway/internal/gateway"
 	"bimetal.dev/gateway/internal/process"
 )
 
-func main() { os.Exit(process.Run(os.Args[1:])) }
+func main() { os.Exit(process.Run(gateway.Program(), os.Args[1:])) }

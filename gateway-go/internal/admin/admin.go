@@ -7,15 +7,15 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
-	"time"
 
 	"bimetal.dev/contract"
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
-	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/lifecycle"
 	"bimetal.dev/gateway/internal/middleware"
+	"bimetal.dev/gateway/internal/process"
+	"bimetal.dev/gateway/internal/settings"
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -27,26 +27,28 @@ import (
 
 // Options are what the admin listener needs.
 type Options struct {
-	Instance     string
-	RunToken     string
-	AllowedHosts []string
-	DrainDelay   time.Duration
-	State        *lifecycle.Lifecycle
-	Cluster      *cluster.Cluster
-	Health       *health.Handlers
-	Registry     *prometheus.Registry
+	// Service is "gateway" or "edge".
+	Service string
+	Process settings.Process
+	State   *lifecycle.Lifecycle
+	// Topology is nil for a service that follows none.
+	Topology Topology
+	Health   *health.Handlers
+	Registry *prometheus.Registry
+	// Register adds gRPC services of the program's own; nil: none. They need the run token.
+	Register func(*grpc.Server)
 }
 
 // New makes the handler of the listener. stop ends its gRPC side.
 func New(options Options) (handler http.Handler, stop func()) {
 	grpcServer := newGRPC(options)
 	routes := chi.NewRouter()
-	routes.Use(middleware.Recover, middleware.Target, middleware.Origin(options.AllowedHosts))
+	routes.Use(middleware.Recover, middleware.Target, middleware.Origin(options.Process.AllowedHosts))
 	routes.NotFound(middleware.NotFound)
 	routes.MethodNotAllowed(middleware.MethodNotAllowed(routes))
 	routes.Method(http.MethodGet, "/livez", exchange.Handler(options.Health.Live))
 	routes.Method(http.MethodGet, "/readyz", exchange.Handler(options.Health.Ready))
-	routes.Method(http.MethodGet, "/contract", identity(options.Instance))
+	routes.Method(http.MethodGet, "/contract", identity(options.Service, options.Process.Instance))
 	routes.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
 	routes.HandleFunc("/debug/pprof/*", pprof.Index)
 	routes.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -63,12 +65,16 @@ func New(options Options) (handler http.Handler, stop func()) {
 }
 
 func newGRPC(options Options) *grpc.Server {
-	g := guard{options.RunToken}
+	g := guard{options.Process.RunToken}
 	server := grpc.NewServer(grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream),
 		grpc.MaxRecvMsgSize(contract.MaxMessageBytes), grpc.MaxSendMsgSize(contract.MaxMessageBytes))
 	controlv1.RegisterControlServiceServer(server, &control{
-		instance: options.Instance, state: options.State, cluster: options.Cluster, delay: options.DrainDelay,
+		service: options.Service, instance: options.Process.Instance, state: options.State, topology: options.Topology,
+		delay: options.Process.DrainDelay,
 	})
+	if options.Register != nil {
+		options.Register(server)
+	}
 	checks := grpchealth.NewServer()
 	grpc_health_v1.RegisterHealthServer(server, checks)
 	go func() { // ends with the process's life: draining always comes
@@ -80,10 +86,10 @@ func newGRPC(options Options) *grpc.Server {
 }
 
 // identity answers /contract, in the shape that all services share.
-func identity(instance string) exchange.Handler {
+func identity(service, instance string) exchange.Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		body, err := json.Marshal(map[string]any{
-			"service": "gateway", "instance": instance, "language": "go", "version": Version,
+			"service": service, "instance": instance, "language": "go", "version": process.Version,
 			"revision": contract.Revision, "digest": contract.Digest, "descriptorSet": contract.DescriptorSet(),
 		})
 		if err != nil {

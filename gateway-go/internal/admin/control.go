@@ -9,23 +9,26 @@ import (
 
 	"bimetal.dev/contract"
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
-	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/lifecycle"
+	"bimetal.dev/gateway/internal/process"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Version is that of the build.
-const Version = "0.1.0"
+// Topology is that of a service which follows one; see cluster.Cluster.
+type Topology interface {
+	Topology() *controlv1.Topology
+	SetTopology(topology *controlv1.Topology) *contract.Error
+}
 
-// control is ControlService of a gateway.
+// control is ControlService of a process that holds no entries.
 type control struct {
 	controlv1.UnimplementedControlServiceServer
-	instance string
-	state    *lifecycle.Lifecycle
-	cluster  *cluster.Cluster
-	delay    time.Duration
+	service, instance string
+	state             *lifecycle.Lifecycle
+	topology          Topology
+	delay             time.Duration
 }
 
 // Describe says what this process is.
@@ -38,10 +41,14 @@ func (c *control) Describe(_ context.Context, request *controlv1.DescribeRequest
 	if request.GetIncludeDescriptorSet() {
 		identity.DescriptorSet = contract.DescriptorSet()
 	}
-	return &controlv1.DescribeResponse{
-		Service: "gateway", Instance: c.instance, Language: "go", Version: Version, Contract: identity,
-		Topology: c.cluster.Topology(), State: c.state.State(), StartTime: timestamppb.New(c.state.Started()),
-	}, nil
+	response := &controlv1.DescribeResponse{
+		Service: c.service, Instance: c.instance, Language: "go", Version: process.Version, Contract: identity,
+		State: c.state.State(), StartTime: timestamppb.New(c.state.Started()),
+	}
+	if c.topology != nil {
+		response.Topology = c.topology.Topology()
+	}
+	return response, nil
 }
 
 // Drain begins to drain.
@@ -56,29 +63,33 @@ func (c *control) Drain(_ context.Context, request *controlv1.DrainRequest) (*co
 	return &controlv1.DrainResponse{}, nil
 }
 
-// SetTopology replaces the topology. A gateway holds no entries, so it erases none.
+// SetTopology replaces the topology. There are no entries here, so it erases none.
 func (c *control) SetTopology(_ context.Context, request *controlv1.SetTopologyRequest) (*controlv1.SetTopologyResponse, error) {
-	if err := c.cluster.SetTopology(request.GetTopology()); err != nil {
+	if c.topology == nil {
+		return nil, contract.Errorf(contract.NotImplemented, "the %s follows no topology", c.service)
+	}
+	if err := c.topology.SetTopology(request.GetTopology()); err != nil {
 		return nil, err
 	}
-	return &controlv1.SetTopologyResponse{Epoch: c.cluster.Topology().GetEpoch()}, nil
+	return &controlv1.SetTopologyResponse{Epoch: c.topology.Topology().GetEpoch()}, nil
 }
 
 // Stats is for nodes.
 func (c *control) Stats(context.Context, *controlv1.StatsRequest) (*controlv1.StatsResponse, error) {
-	return nil, contract.Errorf(contract.NotImplemented, "a gateway holds no entries; ask a node")
+	return nil, contract.Errorf(contract.NotImplemented, "the %s holds no entries; ask a node", c.service)
 }
 
-// HandOver is for nodes, and not in this release.
+// HandOver is for nodes.
 func (c *control) HandOver(grpc.BidiStreamingServer[controlv1.HandOverRequest, controlv1.HandOverResponse]) error {
-	return contract.Errorf(contract.NotImplemented, "a gateway holds nothing to hand over")
+	return contract.Errorf(contract.NotImplemented, "the %s holds nothing to hand over", c.service)
 }
 
-// guard lets callers with the run token use ControlService; Describe is for everybody.
+// guard lets callers with the run token use the services of the platform; Describe is for everybody, as are health and
+// reflection.
 type guard struct{ token string }
 
 func (g guard) check(ctx context.Context, method string) error {
-	if !strings.HasPrefix(method, "/"+controlv1.ControlService_ServiceDesc.ServiceName+"/") ||
+	if !strings.HasPrefix(method, "/bimetal.") ||
 		method == controlv1.ControlService_Describe_FullMethodName {
 		return nil
 	}

@@ -19,18 +19,17 @@ import (
 	"bimetal.dev/gateway/internal/config"
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/health"
+	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
 	"bimetal.dev/gateway/internal/middleware"
 	"bimetal.dev/gateway/internal/namespaces"
 	"bimetal.dev/gateway/internal/node"
+	"bimetal.dev/gateway/internal/process"
 	"bimetal.dev/gateway/internal/tracing"
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
-
-// ErrListen says that an address cannot be bound.
-var ErrListen = errors.New("cannot listen")
 
 // quietLimit is how long requests that are under way on HTTP/1.1 may keep Shutdown waiting: it does not drop those
 // whose handler has begun, so this covers only the time in which a request is being read.
@@ -67,17 +66,17 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	}
 	var binding net.ListenConfig
 	if g.publicLn, err = binding.Listen(context.Background(), "tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("%w: listen %s: %w", ErrListen, c.Listen, err)
+		return nil, fmt.Errorf("%w: listen %s: %w", process.ErrListen, c.Listen, err)
 	}
 	if g.adminLn, err = binding.Listen(context.Background(), "tcp", c.AdminListen); err != nil {
 		_ = g.publicLn.Close()
-		return nil, fmt.Errorf("%w: admin-listen %s: %w", ErrListen, c.AdminListen, err)
+		return nil, fmt.Errorf("%w: admin-listen %s: %w", process.ErrListen, c.AdminListen, err)
 	}
 	log.Info("listening", "addresses", map[string]string{
 		"http": g.publicLn.Addr().String(), "admin": g.adminLn.Addr().String(),
 	}, "contract_revision", contract.Revision, "contract_digest", contract.Digest, "pid", os.Getpid())
 
-	tracer, endTracing, err := tracing.Start(context.Background(), c.OTLPEndpoint, c.Instance, admin.Version)
+	tracer, endTracing, err := tracing.Start(context.Background(), c.OTLPEndpoint, c.Instance, process.Version)
 	if err != nil {
 		_, _ = g.publicLn.Close(), g.adminLn.Close()
 		return nil, err
@@ -91,7 +90,7 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 		nodes, _ := g.cluster.Nodes()
 		return nodes
 	})
-	g.health = health.New(g.state, g.cluster.Nodes)
+	g.health = health.New("gateway", g.state, g.ready)
 	if g.router, err = g.routes(); err != nil {
 		g.cluster.Close()
 		_, _ = g.publicLn.Close(), g.adminLn.Close()
@@ -114,11 +113,11 @@ func (g *Gateway) connect() *cluster.Cluster {
 
 func (g *Gateway) serve() {
 	adminHandler, stopGRPC := admin.New(admin.Options{
-		Instance: g.config.Instance, RunToken: g.config.RunToken, AllowedHosts: g.config.AllowedHosts,
-		DrainDelay: g.config.DrainDelay, State: g.state, Cluster: g.cluster, Health: g.health, Registry: g.metrics,
+		Service: "gateway", Process: g.config.Process, State: g.state, Topology: g.cluster, Health: g.health,
+		Registry: g.metrics,
 	})
 	g.stopGRPC = stopGRPC
-	g.public, g.adminServer = g.newServer(g.router), g.newServer(adminHandler)
+	g.public, g.adminServer = httpserver.New(g.router, g.log), httpserver.New(adminHandler, g.log)
 	g.public.ConnState = g.clients.track
 	for _, s := range []struct {
 		server   *http.Server
@@ -134,24 +133,6 @@ func (g *Gateway) serve() {
 		}()
 	}
 	g.state.Serve()
-}
-
-// newServer sets the limits that keep slow or broken clients from holding on to anything.
-func (g *Gateway) newServer(handler http.Handler) *http.Server {
-	protocols := &http.Protocols{}
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		// Longer than the longest Request-Timeout, so that this never cuts an answer that is in time. Event streams set
-		// their own.
-		WriteTimeout:   90 * time.Second,
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 32 << 10,
-		ErrorLog:       slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
-	}
 }
 
 // Addr is where the public listener is bound.

@@ -15,6 +15,7 @@ import (
 	"bimetal.dev/gateway/internal/config"
 	"bimetal.dev/gateway/internal/fakenode"
 	"bimetal.dev/gateway/internal/gateway"
+	"bimetal.dev/gateway/internal/settings"
 	"go.uber.org/goleak"
 )
 
@@ -43,8 +44,10 @@ func start(t *testing.T, nodes int, change func(*config.Config)) *platform {
 		})
 	}
 	c := &config.Config{
-		Instance: "gateway-0", Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", RunToken: fakenode.RunToken,
-		Topology: p.topology, DrainTimeout: 5 * time.Second, MaxRequests: 4096, MaxWatchers: 16, MaxBodyBytes: 256 << 20,
+		Process: settings.Process{
+			Instance: "gateway-0", AdminListen: "127.0.0.1:0", RunToken: fakenode.RunToken, DrainTimeout: 5 * time.Second,
+		},
+		Listen: "127.0.0.1:0", Topology: p.topology, MaxRequests: 4096, MaxWatchers: 16, MaxBodyBytes: 256 << 20,
 		Window: 4, NodeSilence: 5 * time.Second, // a loaded machine is not a dead node; tests of that set their own
 	}
 	if change != nil {

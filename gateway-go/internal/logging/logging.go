@@ -17,7 +17,7 @@ import (
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // New makes a logger. format is auto, json or pretty; auto is pretty when output is a terminal.
-func New(output *os.File, format, level, instance string) *slog.Logger {
+func New(output *os.File, format, level, service, instance string) *slog.Logger {
 	var handler slog.Handler
 	if format == "pretty" || format == "auto" && term.IsTerminal(int(output.Fd())) {
 		handler = tint.NewTextHandler(output, &tint.Options{
@@ -26,7 +26,7 @@ func New(output *os.File, format, level, instance string) *slog.Logger {
 	} else {
 		handler = NewJSON(output, level)
 	}
-	return slog.New(handler).With("service", "gateway", "instance", instance)
+	return slog.New(handler).With("service", service, "instance", instance)
 }
 
 // NewJSON makes the handler for machines.

@@ -9,26 +9,26 @@ import (
 	"os"
 	"time"
 
-	"bimetal.dev/gateway/internal/config"
+	"bimetal.dev/gateway/internal/settings"
 	"github.com/spf13/pflag"
 )
 
-// healthcheck asks a gateway's admin listener whether it is ready; container engines call it.
-func healthcheck(arguments []string) int {
-	flags := pflag.NewFlagSet("bimetal-gateway healthcheck", pflag.ContinueOnError)
-	address := flags.String("address", "", "host:port of the admin listener (default: BIMETAL_ADMIN_LISTEN, else 127.0.0.1:8081)")
+// healthcheck asks a program's admin listener whether it is ready; container engines call it.
+func healthcheck(program Program, arguments []string) int {
+	flags := pflag.NewFlagSet(program.Name+" healthcheck", pflag.ContinueOnError)
+	address := flags.String("address", "", "host:port of the admin listener (default: BIMETAL_ADMIN_LISTEN, else "+program.AdminListen+")")
 	if err := flags.Parse(arguments); err != nil {
 		return exitUsage
 	}
 	if *address == "" {
-		*address = os.Getenv(config.EnvironmentPrefix + "ADMIN_LISTEN")
+		*address = os.Getenv(settings.EnvironmentPrefix + "ADMIN_LISTEN")
 	}
 	if *address == "" {
-		*address = "127.0.0.1:8081"
+		*address = program.AdminListen
 	}
 	host, port, err := net.SplitHostPort(*address)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "bimetal-gateway: --address %q must be host:port\n", *address)
+		fmt.Fprintf(os.Stderr, "%s: --address %q must be host:port\n", program.Name, *address)
 		return exitUsage
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -38,12 +38,12 @@ func healthcheck(arguments []string) int {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bimetal-gateway:", err)
+		fmt.Fprintln(os.Stderr, program.Name+":", err)
 		return exitUsage
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bimetal-gateway: not ready:", err)
+		fmt.Fprintln(os.Stderr, program.Name+": not ready:", err)
 		return exitFailed
 	}
 	defer func() { _ = response.Body.Close() }()

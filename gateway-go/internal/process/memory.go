@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// gcPercent lets the heap grow to five times what is live: the gateway holds little, and collects it less often
+	// gcPercent lets the heap grow to five times what is live: these programs hold little, and collect it less often
 	// (10 to 20 % of its CPU).
 	gcPercent = 400
 	// memoryLimit makes the collector work harder before large bodies add up.

@@ -1,4 +1,4 @@
-// Package process is the gateway as a program: arguments, signals, exit codes.
+// Package process is what the programs share: arguments, signals, exit codes. What they serve is theirs.
 package process
 
 import (
@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"bimetal.dev/gateway/internal/config"
-	"bimetal.dev/gateway/internal/gateway"
+	"bimetal.dev/gateway/internal/lifecycle"
 	"bimetal.dev/gateway/internal/logging"
+	"bimetal.dev/gateway/internal/settings"
 )
 
 // Exit codes; those that all services share stand in docs/operations.md.
@@ -34,39 +34,65 @@ const (
 	sameSignal = 500 * time.Millisecond
 )
 
+// Version is that of the build.
+const Version = "0.1.0"
+
+// ErrListen says that an address cannot be bound.
+var ErrListen = errors.New("cannot listen")
+
+// Program is one of the programs.
+type Program struct {
+	// Name is that of the binary, Service what it is called in logs, AdminListen the default of --admin-listen.
+	Name, Service, AdminListen string
+	// Load reads the settings.
+	Load func(arguments, environ []string) (settings.Process, Start, error)
+}
+
+// Start begins to serve. What it logs first is where it listens. Its error wraps ErrListen if that is the reason.
+type Start func(log *slog.Logger) (Service, error)
+
+// Service is a program that serves.
+type Service interface {
+	State() *lifecycle.Lifecycle
+	// Failed gets an error when a listener breaks.
+	Failed() <-chan error
+	// Finish drains, within the timeout after the delay; abort cuts both short.
+	Finish(abort context.Context, timeout time.Duration) error
+}
+
 // Run serves until the process is told to end, and answers its exit code.
-func Run(arguments []string) int {
+func Run(program Program, arguments []string) int {
 	if len(arguments) > 0 && arguments[0] == "healthcheck" {
-		return healthcheck(arguments[1:])
+		return healthcheck(program, arguments[1:])
 	}
-	c, err := config.Load(arguments, os.Environ())
-	if errors.Is(err, config.ErrHelp) {
+	c, start, err := program.Load(arguments, os.Environ())
+	if errors.Is(err, settings.ErrHelp) {
 		return exitDrained
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bimetal-gateway:", err)
-		logging.New(os.Stdout, "auto", "info", "gateway-0").Error("wrong settings", "error", err.Error())
+		fmt.Fprintln(os.Stderr, program.Name+":", err)
+		logging.New(os.Stdout, "auto", "info", program.Service, program.Service+"-0").Error("wrong settings", "error", err.Error())
 		return exitUsage
 	}
 	tuneMemory()
-	log := logging.New(os.Stdout, c.LogFormat, c.LogLevel, c.Instance)
+	log := logging.New(os.Stdout, c.LogFormat, c.LogLevel, program.Service, c.Instance)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	g, err := gateway.Start(c, log)
+	service, err := start(log)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bimetal-gateway:", err)
+		fmt.Fprintln(os.Stderr, program.Name+":", err)
 		log.Error("cannot start", "error", err.Error())
-		if errors.Is(err, gateway.ErrListen) {
+		if errors.Is(err, ErrListen) {
 			return exitCannotListen
 		}
 		return exitFailed
 	}
-	return drain(g, c, log, signals)
+	return drain(service, c, log, signals)
 }
 
 // drain waits for a reason to end and ends.
-func drain(g *gateway.Gateway, c *config.Config, log *slog.Logger, signals <-chan os.Signal) int {
+func drain(service Service, c settings.Process, log *slog.Logger, signals <-chan os.Signal) int {
 	stdin := make(chan struct{})
 	if c.WatchStdin {
 		go func() {
@@ -81,19 +107,19 @@ func drain(g *gateway.Gateway, c *config.Config, log *slog.Logger, signals <-cha
 	case received := <-signals:
 		first = time.Now()
 		log.Info("draining", "signal", received.String(), "delay", c.DrainDelay.String())
-		g.State().Drain(c.DrainDelay)
+		service.State().Drain(c.DrainDelay)
 	case <-stdin:
 		log.Info("draining: standard input has ended")
 		timeout = stdinLimit
-		g.State().Drain(0)
-	case <-g.State().Draining():
-		log.Info("draining: told by ControlService", "delay", g.State().DrainDelay().String())
-	case err := <-g.Failed():
+		service.State().Drain(0)
+	case <-service.State().Draining():
+		log.Info("draining: told by ControlService", "delay", service.State().DrainDelay().String())
+	case err := <-service.Failed():
 		log.Error("a listener broke", "error", err.Error())
 		return exitFailed
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- g.Finish(abort, timeout) }()
+	go func() { ended <- service.Finish(abort, timeout) }()
 	for {
 		select {
 		case err := <-ended:

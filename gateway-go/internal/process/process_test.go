@@ -16,13 +16,14 @@ import (
 
 	"bimetal.dev/contract"
 	"bimetal.dev/gateway/internal/fakenode"
+	"bimetal.dev/gateway/internal/gateway"
 	"bimetal.dev/gateway/internal/process"
 )
 
 // The test binary is the program when it is told so: what is tested is a real process.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUN_GATEWAY") == "1" {
-		os.Exit(process.Run(os.Args[1:]))
+		os.Exit(process.Run(gateway.Program(), os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -60,8 +61,8 @@ func run(t *testing.T, arguments ...string) *program {
 	return p
 }
 
-// gateway is a program with one fake node, and the addresses of its first log line.
-func gateway(t *testing.T, arguments ...string) (p *program, public, admin string) {
+// startGateway is a program with one fake node, and the addresses of its first log line.
+func startGateway(t *testing.T, arguments ...string) (p *program, public, admin string) {
 	t.Helper()
 	fake := fakenode.Start(t, "cache-0")
 	p = run(t, append([]string{
@@ -112,7 +113,7 @@ func (p *program) exit(limit time.Duration) int {
 }
 
 func TestItDrainsAtATerminateSignalAndExitsWithZero(t *testing.T) {
-	p, public, _ := gateway(t, "--drain-delay", "300ms")
+	p, public, _ := startGateway(t, "--drain-delay", "300ms")
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one Ctrl-C may arrive several times
 	response, err := http.Get("http://" + public + "/livez")
@@ -127,7 +128,7 @@ func TestItDrainsAtATerminateSignalAndExitsWithZero(t *testing.T) {
 }
 
 func TestALaterSecondSignalEndsItAtOnce(t *testing.T) {
-	p, _, _ := gateway(t, "--drain-delay", "1m")
+	p, _, _ := startGateway(t, "--drain-delay", "1m")
 	// Those of the first half second count as one; on a busy machine nobody knows when that begins.
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
@@ -146,7 +147,7 @@ func TestALaterSecondSignalEndsItAtOnce(t *testing.T) {
 }
 
 func TestItEndsWhenItsStandardInputDoes(t *testing.T) {
-	p, _, _ := gateway(t, "--watch-stdin", "--drain-delay", "1m")
+	p, _, _ := startGateway(t, "--watch-stdin", "--drain-delay", "1m")
 	_ = p.stdin.Close()
 	if code := p.exit(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -180,7 +181,7 @@ func TestAnAddressInUseIsExitCodeThree(t *testing.T) {
 }
 
 func TestTheHealthcheckTellsReadyFromNot(t *testing.T) {
-	p, _, admin := gateway(t, "--drain-delay", "1m")
+	p, _, admin := startGateway(t, "--drain-delay", "1m")
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if run(t, "healthcheck", "--address", admin).exit(5*time.Second) == 0 {
 			break

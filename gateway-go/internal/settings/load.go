@@ -1,10 +1,9 @@
-package config
+package settings
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
@@ -21,11 +20,10 @@ const EnvironmentPrefix = "BIMETAL_"
 // ErrHelp says that the help was asked for and printed.
 var ErrHelp = pflag.ErrHelp
 
-// Load reads the settings from the arguments behind the program's name, from environ (as os.Environ gives it) and from
-// the file that --config names. An unknown key in the file is an error, and so is an unknown variable with the platform's
+// Load reads the settings that flags declares from the arguments behind the program's name, from environ (as os.Environ
+// gives it) and from the file that --config names. An unknown key in the file is an error, and so is an unknown variable with the platform's
 // prefix: one that is misspelt would silently leave a default in force.
-func Load(arguments, environ []string) (*Config, error) {
-	flags := newFlags()
+func Load(flags *pflag.FlagSet, arguments, environ []string) (*Reader, error) {
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
@@ -64,7 +62,7 @@ func Load(arguments, environ []string) (*Config, error) {
 	if err := settings.Load(given, nil); err != nil {
 		return nil, fmt.Errorf("read the flags: %w", err)
 	}
-	return check(settings)
+	return &Reader{settings: settings}, nil
 }
 
 // key is the name of a setting in the file and, in capitals, in the environment.
@@ -97,7 +95,7 @@ func loadFile(settings *koanf.Koanf, flags *pflag.FlagSet, path string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		sort.Strings(unknown)
+		slices.Sort(unknown)
 		return fmt.Errorf("%s: unknown setting %s", path, strings.Join(unknown, ", "))
 	}
 	return nil
@@ -111,6 +109,3 @@ func lookUp(environ []string, name string) string {
 	}
 	return ""
 }
-
-// IsUsage says whether an error of Load is about how the program was called.
-func IsUsage(err error) bool { return err != nil && !errors.Is(err, ErrHelp) }
