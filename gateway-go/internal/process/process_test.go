@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/edge"
 	"bimetal.dev/gateway/internal/fakenode"
 	"bimetal.dev/gateway/internal/gateway"
 	"bimetal.dev/gateway/internal/process"
@@ -22,8 +23,11 @@ import (
 
 // The test binary is the program when it is told so: what is tested is a real process.
 func TestMain(m *testing.M) {
-	if os.Getenv("RUN_GATEWAY") == "1" {
+	switch os.Getenv("RUN_PROGRAM") {
+	case "gateway":
 		os.Exit(process.Run(gateway.Program(), os.Args[1:]))
+	case "edge":
+		os.Exit(process.Run(edge.Program(), os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -38,9 +42,14 @@ type program struct {
 
 func run(t *testing.T, arguments ...string) *program {
 	t.Helper()
+	return runProgram(t, "gateway", arguments...)
+}
+
+func runProgram(t *testing.T, name string, arguments ...string) *program {
+	t.Helper()
 	p := &program{t: t, lines: make(chan string, 1000)}
 	p.cmd = exec.CommandContext(t.Context(), os.Args[0], arguments...)
-	p.cmd.Env = append(os.Environ(), "RUN_GATEWAY=1")
+	p.cmd.Env = append(os.Environ(), "RUN_PROGRAM="+name)
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -69,9 +78,16 @@ func startGateway(t *testing.T, arguments ...string) (p *program, public, admin 
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json",
 		"--topology", `{"epoch":"1","nodes":[{"name":"cache-0","tag":1,"address":"` + fake.Address() + `"}]}`,
 	}, arguments...)...)
+	addresses := p.addresses("gateway")
+	return p, addresses["http"], addresses["admin"]
+}
+
+// addresses are those of the first log line, which is checked.
+func (p *program) addresses(service string) map[string]string {
+	p.t.Helper()
 	var first struct {
 		Time, Level, Msg, Service, Instance string
-		Addresses                           struct{ HTTP, Admin string }
+		Addresses                           map[string]string
 		ContractRevision                    uint32 `json:"contract_revision"`
 		ContractDigest                      string `json:"contract_digest"`
 		PID                                 int
@@ -79,18 +95,18 @@ func startGateway(t *testing.T, arguments ...string) (p *program, public, admin 
 	select {
 	case line := <-p.lines:
 		if err := json.Unmarshal([]byte(line), &first); err != nil {
-			t.Fatalf("the first line is %q", line)
+			p.t.Fatalf("the first line is %q", line)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("no line within 10 s")
+		p.t.Fatal("no line within 10 s")
 	}
 	stamp, err := time.Parse("2006-01-02T15:04:05.000Z", first.Time)
 	if err != nil || time.Since(stamp) > time.Minute || first.Level != "info" || first.Msg != "listening" ||
-		first.Service != "gateway" || first.Instance != "gateway-0" || first.ContractDigest != contract.Digest ||
+		first.Service != service || first.Instance != service+"-0" || first.ContractDigest != contract.Digest ||
 		first.ContractRevision != contract.Revision || first.PID != p.cmd.Process.Pid {
-		t.Errorf("the first line: %+v, %v", first, err)
+		p.t.Errorf("the first line: %+v, %v", first, err)
 	}
-	return p, first.Addresses.HTTP, first.Addresses.Admin
+	return first.Addresses
 }
 
 // exit waits for the end and answers the code.
@@ -164,6 +180,33 @@ func TestWrongSettingsAreExitCodeTwoAndNamed(t *testing.T) {
 	}
 	if code := run(t, "--help").exit(10 * time.Second); code != 0 {
 		t.Errorf("--help: exit code %d", code)
+	}
+}
+
+func TestTheEdgeIsAProgramLikeTheGateway(t *testing.T) {
+	_, public, _ := startGateway(t)
+	p := runProgram(t, "edge", "--log-format", "json", "--admin-listen", "127.0.0.1:0", "--drain-timeout", "100ms",
+		"--routes", `[{"name":"gateway.http","listen":"127.0.0.1:0","targets":["`+public+`"]}]`)
+	addresses := p.addresses("edge")
+	response, err := http.Get("http://" + addresses["gateway.http"] + "/livez")
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("through the edge: %v, %v", response, err)
+	}
+	_ = response.Body.Close()
+	if code := runProgram(t, "edge", "healthcheck", "--address", addresses["admin"]).exit(5 * time.Second); code != 0 {
+		t.Errorf("healthcheck: exit code %d", code)
+	}
+	taken := runProgram(t, "edge", "--admin-listen", "127.0.0.1:0",
+		"--routes", `[{"name":"x","listen":"`+addresses["gateway.http"]+`"}]`)
+	if code := taken.exit(10 * time.Second); code != 3 || !strings.Contains(taken.stderr.String(), addresses["gateway.http"]) {
+		t.Errorf("an address in use: exit code %d, stderr %q", code, taken.stderr.String())
+	}
+	if code := runProgram(t, "edge", "--routes", "{").exit(10 * time.Second); code != 2 {
+		t.Errorf("wrong settings: exit code %d", code)
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.exit(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
