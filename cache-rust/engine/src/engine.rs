@@ -228,6 +228,23 @@ impl Engine {
         self.shared.memory.used.get()
     }
 
+    /// Counts bytes that the caller holds outside of the engine against the limit; entries make room for
+    /// them with the next write, or with [`Engine::make_room_for_buffers`].
+    pub fn charge_buffers(&self, bytes: usize) {
+        self.shared.memory.charge_buffers(bytes);
+    }
+
+    /// Gives back what was charged.
+    pub fn release_buffers(&self, bytes: usize) {
+        self.shared.memory.release_buffers(bytes);
+    }
+
+    /// Bytes that are charged now.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.shared.memory.buffers.get()
+    }
+
     /// Recounts everything and compares it with what was counted; for tests, while nothing else runs.
     ///
     /// # Errors
@@ -242,7 +259,8 @@ impl Engine {
             entries += e;
             structures += s;
         }
-        let (used, structure) = (self.used_bytes(), self.shared.memory.structure.get());
+        let structure = self.shared.memory.structure.get();
+        let used = self.used_bytes() - self.buffer_bytes();
         if used != entries + structures || structure != structures {
             return Err(format!(
                 "{used} bytes counted of which {structure} structure; there are {entries} + {structures}"

@@ -11,7 +11,7 @@
 //! Most entries need neither optional part, so they pay 18 bytes. Values of [`SHARE_FROM`] bytes and
 //! more carry a reference count, so that they can be copied out after the shard's lock is released.
 //!
-//! All `unsafe` of the engine is in this file.
+//! All `unsafe` of the engine is in this file, but for the one call in `allocator.rs`.
 #![allow(unsafe_code)]
 
 use crate::memory::allocation_bytes;

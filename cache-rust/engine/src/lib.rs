@@ -12,7 +12,7 @@
 //! | `ttl.rs`, `precondition.rs`, `version.rs`, `ownership.rs` | the rules of the contract, each alone |
 //! | `eviction/` | S3-FIFO and LRU, siblings behind one trait |
 //! | `entry.rs`, `slab.rs` | how an entry lies in memory, and the slots that name entries |
-//! | `memory.rs`, `room.rs` | what is counted against the limit, and how room is made |
+//! | `memory.rs`, `room.rs`, `allocator.rs` | what is counted against the limit, how room is made, how glibc is set |
 //! | `namespace.rs`, `registry.rs` | policy records; which record wins |
 //! | `history.rs`, `watch.rs` | events, positions, resuming without a gap |
 //! | `list.rs`, `sweep.rs`, `flush.rs`, `stats.rs` | listing by prefix, the sweeper, erasing in bulk, counters |
@@ -20,6 +20,7 @@
 //! Locking: one mutex per shard and never two at a time; no allocation of a value and no copy of a
 //! large one happens under it (see `entry.rs` on shared values).
 
+mod allocator;
 mod config;
 mod engine;
 mod entry;
@@ -46,6 +47,7 @@ mod ttl;
 mod version;
 mod watch;
 
+pub use allocator::fix_mapping_threshold;
 pub use config::{Config, Waker};
 pub use engine::Engine;
 pub use entry::{EntryView, SharedValue};

@@ -1,16 +1,17 @@
 //! What is counted against the memory limit, byte by byte.
 //!
 //! Counted: every entry's allocation with the allocator's rounding, every slot and table of every
-//! shard whether full or empty, ghost queues, event history, namespace records. Not counted, and part
-//! of the stated margin: the code, stacks, buffers of connections, and the allocator's own fragments.
+//! shard whether full or empty, ghost queues, event history, namespace records, and the buffers that the
+//! server says it holds. Not counted, and part of the stated margin: the code, stacks, what the system
+//! and HTTP/2 hold for a connection, and the allocator's own fragments.
 
+use crate::allocator::MAPPED_FROM;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What an allocation of `size` bytes takes of the allocator: glibc's chunks are multiples of 16 bytes,
 /// hold 8 bytes of bookkeeping, and have at least 32; from 128 KiB on they are mappings of whole pages.
 #[must_use]
 pub fn allocation_bytes(size: usize) -> usize {
-    const MAPPED_FROM: usize = 128 << 10;
     const PAGE: usize = 4096;
     if size >= MAPPED_FROM {
         return (size + 16).next_multiple_of(PAGE);
@@ -60,9 +61,21 @@ pub(crate) struct NodeMemory {
     pub(crate) used: Used,
     /// Slots, tables, queues, history, namespaces.
     pub(crate) structure: Used,
+    /// Batches and answers that the server holds. They come and go, so an entry is not refused for them.
+    pub(crate) buffers: Used,
 }
 
 impl NodeMemory {
+    pub(crate) fn charge_buffers(&self, bytes: usize) {
+        self.used.add(bytes);
+        self.buffers.add(bytes);
+    }
+
+    pub(crate) fn release_buffers(&self, bytes: usize) {
+        self.used.sub(bytes);
+        self.buffers.sub(bytes);
+    }
+
     pub(crate) fn change_structure(&self, before: usize, after: usize) {
         if before != after {
             self.used.change(before, after);

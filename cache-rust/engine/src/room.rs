@@ -59,6 +59,27 @@ impl Engine {
         }
     }
 
+    /// Evicts until the node is within its limit, a few entries from each shard in turn.
+    pub fn make_room_for_buffers(&self, now: Now) {
+        const PER_LOCK: usize = 64;
+        let mut evicted = true;
+        while evicted && self.shared.over_limit() {
+            evicted = false;
+            for index in 0..self.shards.len() {
+                let mut shard = self.lock(index);
+                let mut left = PER_LOCK;
+                while left > 0 && self.shared.over_limit() {
+                    let from = shard.fattest(&self.shared, None);
+                    if !from.is_some_and(|from| shard.evict(&self.shared, from, NIL, now)) {
+                        break;
+                    }
+                    (evicted, left) = (true, left - 1);
+                }
+                shard.settle(&self.shared);
+            }
+        }
+    }
+
     /// After a quota was lowered: a few entries from each shard in turn, so that none is emptied first.
     pub(crate) fn evict_to_quota(&self, namespace: &Namespace, now: Now) {
         const PER_LOCK: usize = 64;

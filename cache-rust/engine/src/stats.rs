@@ -31,6 +31,8 @@ pub struct EngineStats {
     pub memory_used: u64,
     /// Of that: slots, tables, queues, history, namespaces.
     pub memory_structure: u64,
+    /// Of that: what the server holds in batches and answers.
+    pub memory_buffers: u64,
     /// Reported versions that were not believed.
     pub ignored_seen_versions: u64,
     /// Live namespaces, ordered by name.
@@ -65,6 +67,7 @@ impl Engine {
             memory_limit: self.shared.config.memory_limit as u64,
             memory_used: self.used_bytes() as u64,
             memory_structure: self.shared.memory.structure.get() as u64,
+            memory_buffers: self.buffer_bytes() as u64,
             ignored_seen_versions: self.ignored_seen.load(Ordering::Relaxed),
             namespaces: namespaces.into_iter().map(|(_, sum)| sum).collect(),
         }

@@ -7,13 +7,17 @@
 //! | [`lifecycle`] | starting, serving, leaving, draining: who may still be served |
 //! | [`node`] | what every RPC shares: engine, clocks, token, metrics |
 //! | [`grpc`] | the services; `grpc/pipeline` is the fast path |
+//! | [`buffers`] | what connections and batches hold, counted against the memory limit |
+//! | [`connections`] | connections as they are accepted |
 //! | [`convert`] | between messages of the contract and the engine's types |
 //! | [`admin`] | /livez, /readyz, /metrics, /contract |
 //! | [`store`] | the data directory: namespace records, version ceiling |
 //! | [`logging`], [`telemetry`], [`metrics`] | what it says about itself |
 
 pub mod admin;
+pub mod buffers;
 pub mod clock;
+pub mod connections;
 pub mod convert;
 pub mod exit;
 pub mod grpc;
@@ -35,6 +39,7 @@ use std::process::ExitCode;
 /// Reads the settings and runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
+    bimetal_engine::fix_mapping_threshold();
     let arguments = settings::Arguments::parse();
     let outcome = match arguments.command {
         Some(settings::Command::Healthcheck(ref check)) => healthcheck::run(check, &arguments.flags),

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub events: Counter,
     /// Resets that were sent to subscribers.
     pub resets: Counter,
+    /// Streams that had to wait because the buffers had reached their bound.
+    pub buffer_waits: Counter,
 }
 
 /// Operations by kind and reason; the reason 0 stands for success.
@@ -90,6 +92,12 @@ impl Default for Metrics {
         registry.register("watch_events", "Events sent to subscribers", Counter::clone(&events));
         let resets = Counter::default();
         registry.register("watch_resets", "Resets sent to subscribers", Counter::clone(&resets));
+        let buffer_waits = Counter::default();
+        registry.register(
+            "buffer_waits",
+            "Streams that were not read on until others had been answered, for want of memory",
+            Counter::clone(&buffer_waits),
+        );
         let zeroes = || std::array::from_fn(|_| AtomicU64::new(0));
         let operations = std::sync::Arc::new(Operations(std::array::from_fn(|_| zeroes())));
         registry.register_collector(Box::new(std::sync::Arc::clone(&operations)));
@@ -104,6 +112,7 @@ impl Default for Metrics {
             watches,
             events,
             resets,
+            buffer_waits,
         }
     }
 }
@@ -193,6 +202,7 @@ impl Collector for EngineCollector {
             ("memory_limit_bytes", "The memory limit", self.0.memory_limit),
             ("memory_used_bytes", "What counts against the memory limit", self.0.memory_used),
             ("memory_structure_bytes", "Of that: slots, tables, queues, history", self.0.memory_structure),
+            ("memory_buffer_bytes", "Of that: batches, answers, connections", self.0.memory_buffers),
         ] {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
         }

@@ -1,5 +1,6 @@
 //! What every RPC of a node shares.
 
+use crate::buffers::Buffers;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct Node {
     pub bell: Arc<EventBell>,
     /// The data directory, if there is one.
     pub store: Option<Store>,
+    /// The bound on what connections hold.
+    pub buffers: Buffers,
     /// When it started.
     pub started: SystemTime,
     /// How long a drain that says nothing else still serves everything.
@@ -56,6 +59,7 @@ impl Node {
         run_token: Option<String>,
         drain_delay: Duration,
     ) -> Self {
+        let buffers = Buffers::new(engine.config().memory_limit);
         Self {
             instance: engine.config().node_name.clone(),
             engine,
@@ -64,6 +68,7 @@ impl Node {
             metrics: Metrics::default(),
             bell,
             store,
+            buffers,
             started: SystemTime::now(),
             drain_delay,
             run_token,

@@ -6,7 +6,7 @@ use crate::lifecycle::Phase;
 use crate::node::{EventBell, Node};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::{admin, grpc, housekeeping, logging, signals, telemetry};
+use crate::{admin, connections, grpc, housekeeping, logging, signals, telemetry};
 use bimetal_contract::identity;
 use bimetal_engine::{Config, Engine};
 use serde_json::{Map, json};
@@ -85,6 +85,7 @@ impl Server {
         let life = Arc::clone(&node);
         let shutdown = async move { life.lifecycle.reached(Phase::Draining).await };
         let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true));
+        let incoming = connections::charged(incoming, Arc::clone(&node));
         let serving = tokio::spawn(async move {
             grpc::transport()
                 .add_routes(routes)

@@ -2,6 +2,7 @@
 
 mod cache;
 mod control;
+mod metered;
 mod namespaces;
 pub mod pipeline;
 mod unary;
@@ -30,7 +31,9 @@ const SERVICES: [&str; 4] = [
 
 /// HTTP/2 as a gateway's few busy connections want it.
 pub fn transport() -> Server {
-    const STREAM_WINDOW: u32 = 2 << 20;
+    // What a caller may have sent before the node reads it; not counted against the memory limit. A stream that
+    // waits for memory keeps its window's part of the connection's, so that has to be large enough for many.
+    const STREAM_WINDOW: u32 = 256 << 10;
     const CONNECTION_WINDOW: u32 = 16 << 20;
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)

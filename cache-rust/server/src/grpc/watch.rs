@@ -1,6 +1,7 @@
 //! Watch: one task a subscription. It takes a frontier, sends every event below it, and only then a heartbeat that
 //! echoes the newest tick that had arrived before the frontier was taken.
 
+use crate::buffers::{Charge, SUBSCRIPTION_BYTES};
 use crate::convert;
 use crate::lifecycle::{Phase, draining};
 use crate::node::Node;
@@ -46,7 +47,9 @@ pub(super) fn open(
     let (out, responses) = mpsc::channel(QUEUE);
     node.metrics.watches.inc();
     let node = Arc::clone(node);
+    let charge = Charge::new(&node, SUBSCRIPTION_BYTES);
     tokio::spawn(async move {
+        let _charge = charge;
         let ended = follow(&node, requests, &out).await;
         node.metrics.watches.dec();
         node.metrics.stream("Watch", ended.as_ref().err().map(Error::reason));

@@ -6,6 +6,7 @@ mod control;
 mod drain;
 mod entries;
 mod fuzz;
+mod memory;
 mod namespaces;
 mod pipeline;
 mod process;

@@ -62,7 +62,15 @@ impl Running {
         }
     }
 
-    fn admin(&self) -> &str {
+    pub fn pid(&self) -> u64 {
+        u64::from(self.child.id())
+    }
+
+    pub fn grpc(&self) -> &str {
+        self.first["addresses"]["grpc"].as_str().unwrap()
+    }
+
+    pub fn admin(&self) -> &str {
         self.first["addresses"]["admin"].as_str().unwrap()
     }
 }

@@ -3,6 +3,7 @@
 use super::MAX_RESULT_BYTES;
 use super::parse::{Batch, Kind, Operation};
 use super::write::{self, Large};
+use crate::buffers::Charge;
 use crate::convert;
 use crate::lifecycle::{Phase, draining};
 use crate::node::Node;
@@ -25,6 +26,10 @@ const CLOCK_EVERY: usize = 32;
 pub(super) struct Run {
     node: Arc<Node>,
     batch: Batch,
+    /// What the batch holds of the memory.
+    charge: Option<Charge>,
+    /// Held when it was this batch's turn after it had been read.
+    turn: Option<Charge>,
     /// The next operation to execute.
     next: usize,
     /// A result that did not fit the last message.
@@ -40,6 +45,8 @@ impl Run {
         Self {
             node,
             batch: Batch::default(),
+            charge: None,
+            turn: None,
             next: 0,
             left_over: None,
             arrived: Instant::now(),
@@ -49,7 +56,8 @@ impl Run {
     }
 
     /// Takes the next batch; the last one must be answered. An empty batch is done at once.
-    pub(super) fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+    pub(super) fn take(&mut self, bytes: Bytes, charge: Option<Charge>) -> Result<(), Error> {
+        self.charge = charge;
         self.arrived = Instant::now();
         let now = self.node.now();
         self.arrived_ms = now.mono_ms;
@@ -64,6 +72,18 @@ impl Run {
             );
         }
         Ok(())
+    }
+
+    /// Whether the batch goes on although the bound of the buffers is exceeded.
+    pub(super) fn has_turn(&self) -> bool {
+        self.turn.is_some() || self.charge.as_ref().is_some_and(Charge::has_turn)
+    }
+
+    /// It does, from now to its last result.
+    pub(super) fn take_turn(&mut self, turn: Charge) {
+        if turn.has_turn() {
+            self.turn = Some(turn);
+        }
     }
 
     /// Whether there is something to write.
@@ -106,7 +126,7 @@ impl Run {
         if !self.is_busy() {
             self.node.metrics.batch_duration.observe(self.arrived.elapsed().as_secs_f64());
             self.batch.clear();
-            self.next = 0;
+            (self.charge, self.turn, self.next) = (None, None, 0);
         }
     }
 

@@ -7,13 +7,15 @@
 //! | `parse.rs` | bytes of a batch to operations, without copying |
 //! | `write.rs` | results to bytes |
 //! | `execute.rs` | runs a batch against the engine, message by message |
+//! | `messages.rs` | frames of a request to batches, each charged before it is read |
 //! | `stream.rs` | one Pipeline stream: takes the next batch when the last was written |
-//! | `service.rs` | puts the stream under tonic, beside the generated service |
+//! | `service.rs` | puts the stream beside the generated service |
 //!
 //! Back-pressure: results are made only when the connection asks for bytes, and the next batch is taken only when
 //! the last one is answered. So at most one message of results is held for a stream beyond what HTTP/2 buffers.
 
 mod execute;
+mod messages;
 mod parse;
 mod service;
 mod stream;
@@ -44,7 +46,7 @@ pub fn execute_for_tests(
     bytes: &[u8],
 ) -> Result<Vec<Vec<u8>>, String> {
     let mut run = execute::Run::new(std::sync::Arc::clone(node));
-    run.take(bytes::Bytes::copy_from_slice(bytes)).map_err(|e| e.to_string())?;
+    run.take(bytes::Bytes::copy_from_slice(bytes), None).map_err(|e| e.to_string())?;
     let mut messages = vec![];
     while run.is_busy() {
         let mut message = vec![];

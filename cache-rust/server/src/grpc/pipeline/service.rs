@@ -1,21 +1,19 @@
 //! Puts Pipeline beside the generated CacheService: one path goes to the fast path, all others to tonic's own code.
 
-use super::execute::Run;
-use super::stream::{BatchCodec, Results, SharedRun};
+use super::messages::Messages;
+use super::stream::Answers;
+use crate::grpc::metered;
 use crate::node::Node;
 use bimetal_contract::Error;
-use bimetal_contract::MAX_MESSAGE_BYTES;
 use bimetal_contract::errors::ErrorReason;
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
-use parking_lot::Mutex;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
-use tonic::server::{Grpc, NamedService, StreamingService};
-use tonic::{Status, Streaming};
+use tonic::server::NamedService;
 use tower::Service;
 
 const PATH: &str = "/bimetal.cache.v1.CacheService/Pipeline";
@@ -54,40 +52,39 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path() != PATH {
-            return Box::pin(self.others.call(request));
-        }
         let node = Arc::clone(&self.node);
+        if request.uri().path() == PATH {
+            let response = match refusal(&node) {
+                Some(error) => tonic::Status::from(error).into_http(),
+                None => open(node, request.into_body()),
+            };
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let (head, body) = request.into_parts();
+        let (body, charges) = metered::Requests::wrap(&node, body);
+        let answer = self.others.call(Request::from_parts(head, body));
         Box::pin(async move {
-            let run = Arc::new(Mutex::new(Run::new(Arc::clone(&node))));
-            let mut grpc =
-                Grpc::new(BatchCodec(Arc::clone(&run))).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            Ok(grpc.streaming(Pipeline { node, run }, request).await)
+            let response = answer.await?;
+            // Until here the request may be held.
+            drop(charges);
+            Ok(response.map(|body| metered::Answers::wrap(&node, body)))
         })
     }
 }
 
-struct Pipeline {
-    node: Arc<Node>,
-    run: SharedRun,
+fn refusal(node: &Node) -> Option<Error> {
+    if let Err(error) = node.lifecycle.admit() {
+        return Some(error);
+    }
+    (node.metrics.pipelines.get() >= MAX_STREAMS).then(|| {
+        Error::new(ErrorReason::Overloaded, format!("{MAX_STREAMS} Pipeline streams are open"))
+            .with_retry_after(std::time::Duration::from_secs(1))
+    })
 }
 
-impl StreamingService<Bytes> for Pipeline {
-    type Response = ();
-    type ResponseStream = Results;
-    type Future = std::future::Ready<Result<tonic::Response<Results>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<Streaming<Bytes>>) -> Self::Future {
-        if let Err(error) = self.node.lifecycle.admit() {
-            return std::future::ready(Err(error.into()));
-        }
-        if self.node.metrics.pipelines.get() >= MAX_STREAMS {
-            let error =
-                Error::new(ErrorReason::Overloaded, format!("{MAX_STREAMS} Pipeline streams are open"))
-                    .with_retry_after(std::time::Duration::from_secs(1));
-            return std::future::ready(Err(error.into()));
-        }
-        let results = Results::new(Arc::clone(&self.node), Arc::clone(&self.run), request.into_inner());
-        std::future::ready(Ok(tonic::Response::new(results)))
-    }
+fn open(node: Arc<Node>, body: Body) -> Response<Body> {
+    let messages = Messages::new(Arc::clone(&node), body);
+    let mut response = Response::new(Body::new(Answers::new(node, messages)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }

@@ -1,149 +1,186 @@
-//! One Pipeline stream. tonic asks it for messages; it takes a batch when the last one is answered, and its
-//! encoder executes what there is to execute.
+//! One Pipeline stream, as the body of its response. HTTP/2 asks it for bytes; it takes a batch when the last one is
+//! answered, and executes what there is to execute into the buffer that it gives.
 
 use super::execute::Run;
+use super::messages::Messages;
+use crate::buffers::{Charge, STREAM_BYTES};
+use crate::grpc::metered::counted;
 use crate::lifecycle::{Phase, draining};
 use crate::node::Node;
-use bytes::{Buf, Bytes};
-use futures::Stream;
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
+use http::HeaderMap;
+use http_body::Frame;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 /// How long batches are still answered with DRAINING before the stream ends.
 const LINGER: Duration = Duration::from_millis(200);
 /// Batches in a row after which other tasks of the thread get their turn.
 const TURN: u32 = 16;
+/// Short answers share a frame up to this size.
+const FRAME_FROM: usize = 64 << 10;
+/// Compression flag and length, in front of each message.
+const PREFIX: usize = 5;
 
-/// Stream and encoder work on the same batch, one after the other in the same task; the lock is never contended.
-pub(super) type SharedRun = Arc<Mutex<Run>>;
-
-/// Messages out of batches in. An item says: there is a message to be written.
-pub(super) struct Results {
-    run: SharedRun,
-    batches: Streaming<Bytes>,
+/// Messages out of batches in.
+pub(super) struct Answers {
+    run: Run,
+    messages: Messages,
+    /// Others hold so much that the next message of results has to wait.
+    waiting: Option<BoxFuture<'static, Charge>>,
     /// Resolves when the stream shall end although its caller has not ended it.
     ending: BoxFuture<'static, ()>,
     node: Arc<Node>,
     in_a_row: u32,
+    buffer: BytesMut,
+    /// How the stream ends, once that is known.
+    end: Option<Status>,
     done: bool,
+    _stream: Charge,
 }
 
-impl Results {
-    pub(super) fn new(node: Arc<Node>, run: SharedRun, batches: Streaming<Bytes>) -> Self {
+/// What there is to do.
+enum Next {
+    Message,
+    End(Status),
+}
+
+impl Answers {
+    pub(super) fn new(node: Arc<Node>, messages: Messages) -> Self {
         node.metrics.pipelines.inc();
         let life = Arc::clone(&node);
         let ending = Box::pin(async move {
             life.lifecycle.reached(Phase::Draining).await;
             tokio::time::sleep(LINGER).await;
         });
-        Self { run, batches, ending, node, in_a_row: 0, done: false }
-    }
-
-    fn end(&mut self, status: Option<Status>) -> Poll<Option<Result<(), Status>>> {
-        self.done = true;
-        Poll::Ready(status.map(Err))
-    }
-}
-
-impl Drop for Results {
-    fn drop(&mut self) {
-        self.node.metrics.pipelines.dec();
-        self.node.metrics.stream("Pipeline", None);
-    }
-}
-
-impl Stream for Results {
-    type Item = Result<(), Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if this.done {
-            return Poll::Ready(None);
+        Self {
+            run: Run::new(Arc::clone(&node)),
+            messages,
+            waiting: None,
+            ending,
+            in_a_row: 0,
+            buffer: BytesMut::new(),
+            end: None,
+            done: false,
+            _stream: Charge::new(&node, STREAM_BYTES),
+            node,
         }
-        if this.run.lock().is_busy() {
-            return Poll::Ready(Some(Ok(())));
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        if self.run.is_busy() {
+            return self.poll_message(context);
         }
-        if this.in_a_row == TURN {
-            this.in_a_row = 0;
+        if self.in_a_row == TURN {
+            self.in_a_row = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         loop {
-            if this.ending.as_mut().poll(context).is_ready() {
-                return this.end(Some(draining().into()));
+            if self.ending.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Next::End(draining().into()));
             }
-            let Poll::Ready(next) = Pin::new(&mut this.batches).poll_next(context) else {
-                this.in_a_row = 0;
+            let Poll::Ready(next) = self.messages.poll_next(context) else {
+                self.in_a_row = 0;
                 return Poll::Pending;
             };
             match next {
-                None => return this.end(None),
-                Some(Err(status)) => return this.end(Some(status)),
-                Some(Ok(bytes)) => {
-                    let mut run = this.run.lock();
-                    if let Err(error) = run.take(bytes) {
-                        drop(run);
-                        return this.end(Some(error.into()));
+                None => return Poll::Ready(Next::End(Status::ok(""))),
+                Some(Err(status)) => return Poll::Ready(Next::End(status)),
+                Some(Ok((bytes, charge))) => {
+                    if let Err(error) = self.run.take(bytes, Some(charge)) {
+                        return Poll::Ready(Next::End(error.into()));
                     }
-                    if run.is_busy() {
-                        this.in_a_row += 1;
-                        return Poll::Ready(Some(Ok(())));
+                    if self.run.is_busy() {
+                        self.in_a_row += 1;
+                        return self.poll_message(context);
                     }
                     // An empty batch has no answer.
                 }
             }
         }
     }
-}
 
-/// Reads batches as they lie and writes results as they come.
-pub(super) struct BatchCodec(pub(super) SharedRun);
-
-impl Codec for BatchCodec {
-    type Encode = ();
-    type Decode = Bytes;
-    type Encoder = ResultEncoder;
-    type Decoder = BatchDecoder;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        ResultEncoder(Arc::clone(&self.0))
+    /// A message of results is made only while the buffers are within their bound, or in turn.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        if self.waiting.is_none() && !self.run.has_turn() && !self.node.buffers.is_within_bound(&self.node) {
+            self.waiting = Some(Box::pin(Charge::wait(Arc::clone(&self.node), 0)));
+        }
+        if let Some(waiting) = &mut self.waiting {
+            let turn = ready!(waiting.as_mut().poll(context));
+            self.waiting = None;
+            self.run.take_turn(turn);
+        }
+        Poll::Ready(Next::Message)
     }
 
-    fn decoder(&mut self) -> Self::Decoder {
-        BatchDecoder
+    fn write_message(&mut self) {
+        let start = self.buffer.len();
+        self.buffer.put_bytes(0, PREFIX);
+        self.run.write_message(&mut self.buffer);
+        let length = (self.buffer.len() - start - PREFIX) as u32;
+        self.buffer[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// What is written so far; a large buffer is not kept for the next time.
+    fn flush(&mut self) -> Frame<Bytes> {
+        let bytes = if self.buffer.len() >= FRAME_FROM {
+            std::mem::take(&mut self.buffer).freeze()
+        } else {
+            self.buffer.split().freeze()
+        };
+        Frame::data(counted(&self.node, bytes))
     }
 }
 
-pub(super) struct ResultEncoder(SharedRun);
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.node.metrics.pipelines.dec();
+        self.node.metrics.stream("Pipeline", None);
+    }
+}
 
-impl Encoder for ResultEncoder {
-    type Item = ();
+impl http_body::Body for Answers {
+    type Data = Bytes;
     type Error = Status;
 
-    fn encode(&mut self, (): (), out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        self.0.lock().write_message(out);
-        Ok(())
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        while this.end.is_none() {
+            match this.poll_next(context) {
+                Poll::Ready(Next::Message) => {
+                    this.write_message();
+                    if this.buffer.len() >= FRAME_FROM {
+                        return Poll::Ready(Some(Ok(this.flush())));
+                    }
+                }
+                Poll::Ready(Next::End(status)) => this.end = Some(status),
+                Poll::Pending if this.buffer.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Some(Ok(this.flush()))),
+            }
+        }
+        if !this.buffer.is_empty() {
+            return Poll::Ready(Some(Ok(this.flush())));
+        }
+        if this.done {
+            return Poll::Ready(None);
+        }
+        this.done = true;
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(this.end.as_ref().map(|status| {
+            status.add_header(&mut trailers)?;
+            Ok(Frame::trailers(trailers))
+        }))
     }
 
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(16 << 10, 64 << 10)
-    }
-}
-
-pub(super) struct BatchDecoder;
-
-impl Decoder for BatchDecoder {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = buffer.remaining();
-        Ok(Some(buffer.copy_to_bytes(length)))
+    fn is_end_stream(&self) -> bool {
+        self.done
     }
 }
