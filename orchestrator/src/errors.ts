@@ -17,6 +17,8 @@ export const failures = {
   NOT_FOUND: { exitCode: 12, meaning: 'there is no such entry' },
   STOP_TIMED_OUT: { exitCode: 13, meaning: 'an instance did not stop in time and was left running (see --force)' },
   CHECK_FAILED: { exitCode: 14, meaning: 'a check or a test did not pass' },
+  LOAD_FAILED: { exitCode: 15, meaning: 'a load had requests that failed or answers that were not right' },
+  ROLLED_BACK: { exitCode: 16, meaning: 'a rollout did not hold its limits, or was aborted, and was rolled back' },
   INTERRUPTED: { exitCode: 130, meaning: 'a second signal ended the command at once' },
 } as const;
 

@@ -7,6 +7,7 @@ import { deleteCommand, getCommand, putCommand } from './commands/entries.ts';
 import { instanceCommands } from './commands/instances.ts';
 import { logsCommand } from './commands/logs.ts';
 import { observeCommand } from './commands/observe.ts';
+import { rolloutCommand } from './commands/rollout.ts';
 import { scriptCommands } from './commands/scripts.ts';
 import { statusCommand } from './commands/status.ts';
 import { testCommand } from './commands/test.ts';
@@ -19,6 +20,7 @@ export const commands: readonly (() => Command)[] = [
   statusCommand,
   logsCommand,
   ...instanceCommands,
+  rolloutCommand,
   getCommand,
   putCommand,
   deleteCommand,

@@ -49,8 +49,7 @@ export const deleteEntry = async (key: string, options: EntryOptions): Promise<v
 };
 
 const ask = (key: string, options: EntryOptions, request: HttpRequest & { query?: string }): Promise<HttpAnswer> => {
-  const { instances } = requireRun(options.name);
-  const gateway = Object.entries(instances).find(([name]) => name.startsWith('gateway-'))?.[1].addresses['http'];
+  const gateway = requireRun(options.name).endpoints['gateway.http'];
   if (gateway === undefined)
     throw new OrchestratorError('NOT_RUNNING', `The platform "${options.name}" has no gateway yet.`);
   const path = [options.namespace, key].map(encodeSegment).join('/');

@@ -4,9 +4,9 @@ import { logFilter } from '../logs/filter.ts';
 import { formatRecord } from '../logs/format.ts';
 import { LogHub } from '../logs/hub.ts';
 import { readModelChange } from '../model/change-file.ts';
-import { hostPort } from '../model/compose.ts';
 import { instancesOf } from '../model/instances.ts';
 import { platform as model } from '../model/platform.ts';
+import { fixedPortOf } from '../model/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { startPlatform } from '../platform/start.ts';
 import { runQuietly } from '../platform/steps.ts';
@@ -92,7 +92,7 @@ const serve = async (
 
 const statusPort = (): number => {
   const [dashboard] = instancesOf(model, 'dashboard');
-  return dashboard ? hostPort(dashboard, 'http') : 0;
+  return dashboard ? fixedPortOf(dashboard, 'http') : 0;
 };
 
 const showLogs = (hub: LogHub, { json, show }: UpOptions): (() => void) => {
@@ -103,16 +103,18 @@ const showLogs = (hub: LogHub, { json, show }: UpOptions): (() => void) => {
 };
 
 const summary = (platform: Platform, statusPage: string, readyMs: number): string => {
-  const gateway = platform.instancesOf('gateway')[0]?.url('http') ?? '';
-  const nodes = platform.clientTopology.nodes.map(({ name, address }) => `${name} ${address}`).join('   ');
-  const example = platform.instancesOf('example')[0];
+  const gateway = `http://${platform.endpoint('gateway.http')}`;
+  const nodes = platform.clientTopology.nodes
+    .map(({ name }) => `${name} ${platform.endpoint(`${name}.grpc`)}`)
+    .join('   ');
+  const hasExample = platform.instancesOf('example').length > 0;
   const bold = (text: string): string => styleText('bold', text);
   return `
 ${styleText('green', '●')} ${bold(`Ready in ${(readyMs / 1000).toFixed(1)} s`)}
 
   Gateway      ${bold(gateway)}   (API: ${gateway}/docs)
   Status page  ${bold(statusPage)}
-  Nodes        ${nodes}${example ? `\n  Example      ${example.url('http')}` : ''}
+  Nodes        ${nodes}${hasExample ? `\n  Example      http://${platform.endpoint('example.http')}` : ''}
 ${platform.remarks.map((remark) => `\n  Note: ${remark}`).join('')}
   Try it:  curl -X PUT ${gateway}/v1/cache/demo/hello -H 'Content-Type: application/json' -d '{"hello":"world"}'
            curl -i ${gateway}/v1/cache/demo/hello

@@ -1,5 +1,7 @@
-import type { Topology } from '../model/types.ts';
-import type { Step } from '../platform/steps.ts';
+import type { PlatformModel } from '../model/types.ts';
+import type { Report, Step } from '../platform/steps.ts';
+import type { Wiring } from '../platform/wiring.ts';
+import type { Build } from './generation.ts';
 import type { Instance } from './instance.ts';
 
 export type DriverKind = 'process' | 'container';
@@ -7,12 +9,15 @@ export type DriverKind = 'process' | 'container';
 /** How the platform's instances come to life: as processes of this machine, or as containers of the compose file. */
 export interface Driver {
   readonly kind: DriverKind;
+  /** Changes when a service is scaled. */
+  readonly model: PlatformModel;
   /** In start order. */
   readonly instances: readonly Instance[];
   /** Everything from building to every instance being ready. */
   readonly steps: readonly Step[];
-  /** As the instances know it: with their own addresses for each other. Known once the steps are done. */
-  readonly topology: Topology;
+  readonly wiring: Wiring;
+  /** Builds what changed of a service, and keeps the result for generations to come. */
+  build(service: string, signal: AbortSignal, report: Report): Promise<Build>;
   /** Ends all instances: drains them for at most `drainMs`, then kills. Never throws. */
   stop(drainMs: number): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { OrchestratorError } from '../errors.ts';
 import type { LogHub } from '../logs/hub.ts';
 import type { LogRecord } from '../logs/record.ts';
 import type { InstanceSpec } from '../model/instances.ts';
+import type { Generation, LaunchChange } from './generation.ts';
 
 /**
  * - `pending`: not started yet; `starting`: started, not ready yet; `ready`: answers /readyz
@@ -27,6 +28,7 @@ export abstract class Instance {
   readonly #listeners = new Set<() => void>();
   #state: InstanceState = 'pending';
   #addresses: Readonly<Record<string, string>> = {};
+  #innerAddresses: Readonly<Record<string, string>> = {};
   /** Why it failed, for people. */
   failure: string | undefined;
   starts = 0;
@@ -47,13 +49,26 @@ export abstract class Instance {
   /** SIGSTOP: it keeps its sockets and answers nothing. */
   abstract pause(): Promise<void>;
   abstract resume(): Promise<void>;
+  /** What it runs, and how its settings differ from the model's. */
+  abstract get change(): LaunchChange;
+  /** Starts another generation beside the present one; resolves when it listens. Nothing leads to it yet. */
+  abstract startNext(change: LaunchChange): Promise<Generation>;
+  /** Makes a generation that `startNext` made the instance's own; the former one is to be ended by the caller. */
+  abstract adopt(next: Generation): Generation | undefined;
   /** Of the process; undefined where it is not one of this machine's, or not running. */
   abstract get pid(): number | undefined;
 
-  /** The same address afterwards. */
+  /** The same addresses afterwards; what it held is lost. */
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
     await this.start();
+  }
+
+  /** It ended, and nobody had asked it to. */
+  protected reportEnd(how: string): void {
+    const failure = `ended by itself (${how})`;
+    this.setState('failed', failure);
+    this.hub.say('error', `${this.name} ${failure}; \`./bimetal restart ${this.name}\` starts it again`);
   }
 
   get name(): string {
@@ -105,13 +120,20 @@ export abstract class Instance {
     });
   }
 
-  /** HOST:PORT by the model's port names, reachable from this machine. They stay over restarts. */
+  /** HOST:PORT by the model's port names, reachable from this machine. They stay until another generation is adopted. */
   get addresses(): Readonly<Record<string, string>> {
     return this.#addresses;
   }
 
-  protected setAddresses(addresses: Readonly<Record<string, string>>): void {
+  /** `inner`: the same for the other instances, where it differs. */
+  protected setAddresses(addresses: Readonly<Record<string, string>>, inner = addresses): void {
     this.#addresses = addresses;
+    this.#innerAddresses = inner;
+  }
+
+  /** As `addresses`, for the other instances. */
+  get innerAddresses(): Readonly<Record<string, string>> {
+    return this.#innerAddresses;
   }
 
   address(port: string): string {

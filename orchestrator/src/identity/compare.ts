@@ -30,7 +30,11 @@ export const compareContracts = (a: Side, b: Side): Comparison => {
     if (now === undefined) return [`${element} (${shape}) is missing in ${newer.name}`];
     return now === shape ? [] : [`${element} is "${shape}" in ${older.name} and "${now}" in ${newer.name}`];
   });
-  const added = [...after].flatMap(([element, shape]) => (before.has(element) ? [] : [`${element} (${shape})`]));
+  const isNew = (element: string): boolean => after.has(element) && !before.has(element);
+  // What stands in a new message or service is said with it.
+  const added = [...after].flatMap(([element, shape]) =>
+    isNew(element) && !isNew(parentOf(element)) ? [`${element} (${shape})`] : [],
+  );
 
   if (a.revision === b.revision) {
     const differences = [...changed, ...added.map((element) => `${element} is missing in ${older.name}`)];
@@ -39,6 +43,9 @@ export const compareContracts = (a: Side, b: Side): Comparison => {
   if (changed.length > 0) return { kind: 'breaking', older: older.name, differences: changed };
   return { kind: 'compatible', older: older.name, lacks: added };
 };
+
+/** `field 3 of a.B` stands in `message a.B`. */
+const parentOf = (element: string): string => element.replace(/^field \d+ of /, 'message ');
 
 /** Options and comments are part of the digest and of no element. */
 const orSayNothing = (differences: readonly string[]): readonly string[] =>

@@ -19,12 +19,12 @@ export class ContractGate {
   #remarks: readonly string[] = [];
 
   /** Throws CONTRACT_MISMATCH. */
-  async admit(instances: readonly Instance[]): Promise<void> {
+  async admit(arriving: readonly Pick<Instance, 'name' | 'probeUrl'>[]): Promise<void> {
     const arrived = await Promise.all(
-      instances.map(async ({ name, probeUrl }) => [name, await fetchIdentity(name, probeUrl)] as const),
+      arriving.map(async ({ name, probeUrl }) => [name, await fetchIdentity(name, probeUrl)] as const),
     );
+    this.#remarks = checkContracts(new Map([...this.#admitted, ...arrived]));
     for (const [name, identity] of arrived) this.#admitted.set(name, identity);
-    this.#remarks = checkContracts(this.#admitted);
   }
 
   /** Who lacks something harmless. */

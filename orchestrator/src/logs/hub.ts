@@ -1,4 +1,4 @@
-import type { LogRecord } from './record.ts';
+import type { LogLevel, LogRecord } from './record.ts';
 
 /** How many records are kept for those who look later; older ones are dropped and counted. */
 const keptRecords = 5000;
@@ -17,6 +17,12 @@ export class LogHub {
       this.#dropped += 500;
     }
     for (const listener of this.#listeners) listener(record);
+  }
+
+  /** Our own words, among those of the services. */
+  say(level: LogLevel, msg: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const time = new Date().toISOString();
+    this.add({ time, level, msg, ...fields, service: 'orchestrator', instance: 'orchestrator' });
   }
 
   /** Oldest first. */

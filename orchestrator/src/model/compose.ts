@@ -1,8 +1,10 @@
 import { stringify } from 'yaml';
 import { type InstanceSpec, instancesOf, serviceOf, startOrder } from './instances.ts';
+import { fixedPortOf, isBehindEdge, portOf, routesOf } from './routes.ts';
 import { environmentOf } from './settings.ts';
+import { type Addressing, surroundingsOf } from './surroundings.ts';
 import { topologyOf } from './topology.ts';
-import type { PlatformModel, ServiceSpec, Surroundings } from './types.ts';
+import type { PlatformModel, ServiceSpec, Topology } from './types.ts';
 
 const header = `# Generated from orchestrator/src/model/platform.ts by \`./bimetal emit compose\`; do not edit.
 #   docker compose up --build --wait                  the whole platform
@@ -10,55 +12,72 @@ const header = `# Generated from orchestrator/src/model/platform.ts by \`./bimet
 # Ports are published on loopback only: nothing here asks for credentials.
 `;
 
-/** A node keeps its name for good, so each has a service of its own; a single stateless service has its plain name. */
-export const composeName = ({ service, name, spec }: Pick<InstanceSpec, 'service' | 'name' | 'spec'>): string =>
-  spec.node || spec.replicas > 1 ? name : service;
+/** A node keeps its name for good; of a stateless service the first replica has the plain name. */
+export const composeName = ({ service, name, index, spec }: InstanceSpec): string =>
+  spec.node || index > 0 ? name : service;
 
-/** `BIMETAL_GATEWAY_PORT`, `BIMETAL_GATEWAY_ADMIN_PORT`: the host's side of a published port. */
-export const portVariable = (instance: InstanceSpec, port: string): string => {
-  const first = Object.keys(instance.spec.ports)[0] === port;
-  const words = ['BIMETAL', composeName(instance), ...(first ? [] : [port]), 'PORT'];
-  return words.join('_').replaceAll('-', '_').toUpperCase();
+const variable = (...words: readonly string[]): string =>
+  ['BIMETAL', ...words, 'PORT'].join('_').replaceAll(/[-.]/g, '_').toUpperCase();
+
+/** `BIMETAL_GATEWAY_PORT`, `BIMETAL_GATEWAY_ADMIN_PORT`, `BIMETAL_CACHE_0_PORT`: the host's side of a fixed port. */
+export const fixedPortVariable = (owner: string, spec: ServiceSpec, port: string): string =>
+  Object.keys(spec.ports)[0] === port ? variable(owner) : variable(owner, port);
+
+/** `BIMETAL_INSTANCE_GATEWAY_0_HTTP_PORT`: the host's side of an instance's own port, any by default. */
+export const ownPortVariable = ({ name }: InstanceSpec, port: string): string => variable('INSTANCE', name, port);
+
+const containerAddressing: Addressing = {
+  listen: ({ spec }, port) => `0.0.0.0:${portOf(spec, port).first}`,
+  direct: (instance, port) => `${composeName(instance)}:${portOf(instance.spec, port).first}`,
+  edgeHost: 'edge',
+  edgeListen: (fixedPort) => `0.0.0.0:${fixedPort}`,
+  fixed: (_, fixedPort) => `edge:${fixedPort}`,
 };
 
-export const hostPort = ({ spec, index }: InstanceSpec, port: string): number => {
-  const found = portOf(spec, port);
-  return found.first + index * found.step;
+/** A port of a container that the host can reach, and which variable says where. */
+export interface PublishedPort {
+  readonly variable: string;
+  readonly containerPort: number;
+  /** 0: any. */
+  readonly hostPort: number;
+}
+
+/** The fixed ports are published by the edge; instances publish theirs beside them, for whoever must tell them apart. */
+export const publishedPorts = (model: PlatformModel, instance: InstanceSpec): PublishedPort[] => {
+  const { spec, service } = instance;
+  const own = Object.keys(spec.ports).map((port) => {
+    const containerPort = portOf(spec, port).first;
+    return isBehindEdge(spec)
+      ? { variable: ownPortVariable(instance, port), containerPort, hostPort: 0 }
+      : { variable: fixedPortVariable(service, spec, port), containerPort, hostPort: fixedPortOf(instance, port) };
+  });
+  return spec.edge ? [...own, ...routePorts(model)] : own;
 };
 
-const portOf = (spec: ServiceSpec, port: string): ServiceSpec['ports'][string] => {
-  const found = spec.ports[port];
-  if (!found) throw new Error(`no port ${port} in the model`);
-  return found;
-};
+export const routePorts = (model: PlatformModel): (PublishedPort & { readonly route: string })[] =>
+  routesOf(model).map(({ name, service, port, fixedPort }) => ({
+    route: name,
+    variable: fixedPortVariable(name.slice(0, -port.length - 1), serviceOf(model, service), port),
+    containerPort: fixedPort,
+    hostPort: fixedPort,
+  }));
 
-/** What an instance sees from inside its container. */
-const containerSurroundings = (model: PlatformModel, { name, index, spec }: InstanceSpec): Surroundings => {
-  const reach = (service: string, port: string, at = 0): string => {
-    const peer = instancesOf(model, service)[at];
-    if (!peer) throw new Error(`no instance ${at} of ${service} in the model`);
-    return `${composeName(peer)}:${portOf(peer.spec, port).first}`;
-  };
-  return {
-    instance: name,
-    index,
-    listen: (port) => `0.0.0.0:${portOf(spec, port).first}`,
-    reach,
-    replicas: (service) => serviceOf(model, service).replicas,
-    topology: topologyOf(model, reach),
-    namespaces: model.namespaces,
-  };
-};
+/** Compose puts variables in place of `$NAME`. */
+const escaped = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, value.replaceAll('$', '$$$$')]));
 
 const environment = (
   model: PlatformModel,
   instance: InstanceSpec,
   extra: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> => {
-  const fixed = environmentOf(instance, containerSurroundings(model, instance), extra);
-  const escaped = Object.fromEntries(Object.entries(fixed).map(([key, value]) => [key, value.replaceAll('$', '$$')]));
+  const topology = topologyOf(model, (service, port, index) => {
+    const node = instancesOf(model, service)[index];
+    return (node && containerAddressing.direct(node, port)) ?? '';
+  });
+  const fixed = environmentOf(instance, surroundingsOf(model, instance, containerAddressing, topology), extra);
   return {
-    ...escaped,
+    ...escaped(fixed),
     // The orchestrator makes a secret for each run. A plain `docker compose up` has none to give, and relies on
     // the ports being published on loopback only.
     BIMETAL_RUN_TOKEN: '$'.concat('{BIMETAL_RUN_TOKEN:-compose-on-loopback}'),
@@ -71,7 +90,7 @@ const composeService = (
   model: PlatformModel,
   instance: InstanceSpec,
   extra: Readonly<Record<string, string | undefined>>,
-): object => {
+): Record<string, unknown> => {
   const { spec, service } = instance;
   const needed = spec.needs.flatMap((need) => instancesOf(model, need)).map(composeName);
   return {
@@ -80,9 +99,8 @@ const composeService = (
     ...(spec.image.command && { command: [...spec.image.command] }),
     ...(spec.profile === 'full' && { profiles: ['full'] }),
     environment: environment(model, instance, extra),
-    ports: Object.keys(spec.ports).map(
-      (port) =>
-        `127.0.0.1:\${${portVariable(instance, port)}:-${hostPort(instance, port)}}:${portOf(spec, port).first}`,
+    ports: publishedPorts(model, instance).map(
+      ({ variable: name, hostPort, containerPort }) => `127.0.0.1:\${${name}:-${hostPort}}:${containerPort}`,
     ),
     ...(needed.length > 0 && {
       depends_on: Object.fromEntries(needed.map((name) => [name, { condition: 'service_healthy' }])),
@@ -109,4 +127,31 @@ export const emitCompose = (model: PlatformModel, extra: Readonly<Record<string,
     ),
   };
   return `${header}${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+};
+
+export interface GenerationOptions {
+  /** Of the generation's container; its own, so that both are there while one takes the place of the other. */
+  readonly composeName: string;
+  readonly image: string;
+  /** Without the BIMETAL_ prefix, on top of the model's. */
+  readonly settings: Readonly<Record<string, string | undefined>>;
+  readonly token: string;
+  readonly topology: Topology;
+  /** The host's ports by the model's port names. */
+  readonly hostPorts: Readonly<Record<string, number>>;
+}
+
+/** A compose file with one container of an instance, for `docker compose up` beside the project's others. */
+export const emitGeneration = (
+  model: PlatformModel,
+  instance: InstanceSpec,
+  { composeName: name, image, settings, token, topology, hostPorts }: GenerationOptions,
+): string => {
+  const { build: _build, profiles: _profiles, depends_on: _needs, ...service } = composeService(model, instance, {});
+  const at = surroundingsOf(model, instance, containerAddressing, topology);
+  const fixed = environmentOf(instance, at, { RUN_TOKEN: token, LOG_FORMAT: 'json', ...settings });
+  const ports = Object.entries(hostPorts).map(
+    ([port, hostPort]) => `127.0.0.1:${hostPort}:${portOf(instance.spec, port).first}`,
+  );
+  return stringify({ services: { [name]: { ...service, image, environment: escaped(fixed), ports } } });
 };

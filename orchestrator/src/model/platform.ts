@@ -1,9 +1,5 @@
 import type { PlatformModel } from './types.ts';
 
-/** The name under which other containers call the gateway; loopback names are always allowed. */
-const hostOf = (address: string): string | undefined =>
-  address.startsWith('127.') ? undefined : address.split(':')[0];
-
 /**
  * The platform. Start order, settings, topology, status page and docker-compose.yml all follow from this file.
  * To add a service of your own, copy `example` (its code is in services/example-ts) and run
@@ -13,6 +9,34 @@ export const platform = {
   namespaces: [{ name: 'demo', quotaBytes: String(64 * 1024 * 1024) }],
 
   services: {
+    edge: {
+      job: 'the fixed ports: forwards connections to whichever instances there are',
+      language: 'go',
+      replicas: 1,
+      needs: [],
+      contract: { provides: ['bimetal.control.v1'], needs: [] },
+      ports: { admin: { first: 7790, step: 10 } },
+      probe: 'admin',
+      edge: true,
+      runs: 'instance',
+      profile: 'core',
+      build: {
+        kind: 'go',
+        package: './gateway-go/cmd/edge',
+        output: 'build/bin/bimetal-edge',
+        sources: ['gateway-go', 'contract/go', 'proto', 'go.work', 'go.work.sum'],
+      },
+      image: {
+        dockerfile: 'gateway-go/edge.Dockerfile',
+        healthcheck: ['/bimetal-edge', 'healthcheck'],
+      },
+      memory: '128m',
+      settings: (at) => ({
+        ADMIN_LISTEN: at.listen('admin'),
+        ROUTES: JSON.stringify(at.routes),
+      }),
+    },
+
     cache: {
       job: 'holds entries: memory limit, expiry, eviction, versions',
       language: 'rust',
@@ -59,6 +83,7 @@ export const platform = {
       contract: { provides: ['bimetal.control.v1'], needs: ['bimetal.cache.v1'] },
       ports: { http: { first: 8080, step: 10 }, admin: { first: 8081, step: 10 } },
       probe: 'admin',
+      canary: { port: 'http', path: '/v1/cache/default/bimetal-canary' },
       runs: 'instance',
       profile: 'core',
       build: {
@@ -75,7 +100,7 @@ export const platform = {
       settings: (at) => ({
         LISTEN: at.listen('http'),
         ADMIN_LISTEN: at.listen('admin'),
-        ALLOWED_HOSTS: hostOf(at.reach('gateway', 'http', at.index)),
+        ALLOWED_HOSTS: at.edgeHost,
         TOPOLOGY: at.topology && JSON.stringify(at.topology),
       }),
     },
@@ -84,10 +109,11 @@ export const platform = {
       job: 'an example of your own service: a look-up cached aside by HTTP, a counter by gRPC',
       language: 'typescript',
       replicas: 1,
-      needs: ['gateway', 'cache'],
+      needs: ['edge', 'gateway', 'cache'],
       contract: { provides: [], needs: ['bimetal.cache.v1'] },
       ports: { http: { first: 8090, step: 10 } },
       probe: 'http',
+      canary: { port: 'http', path: '/readyz' },
       runs: 'instance',
       profile: 'full',
       build: {
@@ -104,7 +130,7 @@ export const platform = {
       settings: (at) => ({
         LISTEN: at.listen('http'),
         GATEWAY_URL: `http://${at.reach('gateway', 'http')}`,
-        TOPOLOGY: at.topology && JSON.stringify(at.topology),
+        TOPOLOGY: at.fixedTopology && JSON.stringify(at.fixedTopology),
       }),
     },
 
@@ -127,13 +153,8 @@ export const platform = {
       memory: '192m',
       settings: (at) => ({
         LISTEN: at.listen('http'),
-        OBSERVE: ['gateway', 'cache']
-          .flatMap((service) =>
-            Array.from(
-              { length: at.replicas(service) },
-              (_, i) => `${service}-${i}=http://${at.reach(service, 'admin', i)}`,
-            ),
-          )
+        OBSERVE: ['edge', 'gateway', 'cache']
+          .flatMap((service) => at.direct(service, 'admin').map(({ name, address }) => `${name}=http://${address}`))
           .join(','),
       }),
     },

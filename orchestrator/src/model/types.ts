@@ -2,7 +2,10 @@
 
 export type Language = 'rust' | 'go' | 'typescript';
 
-/** Replica i listens on `first + i × step` unless the run asks for free ports. */
+/**
+ * The fixed port that leads to a service: all replicas stand behind `first`, but each node has one of its own,
+ * `first + i × step`. Inside a container every replica listens on `first`.
+ */
 export interface PortSpec {
   readonly first: number;
   readonly step: number;
@@ -28,18 +31,35 @@ export interface Topology {
   readonly nodes: readonly { readonly name: string; readonly tag: number; readonly address: string }[];
 }
 
+/** A fixed address that the edge forwards: ProtoJSON of bimetal.control.v1.Route. */
+export interface Route {
+  /** `gateway.http`, or for a node `cache-0.grpc`. */
+  readonly name: string;
+  readonly listen: string;
+  readonly targets: readonly string[];
+}
+
 /** What an instance may ask about itself and the others while its settings are made; each driver answers its way. */
 export interface Surroundings {
   readonly instance: string;
   readonly index: number;
   /** HOST:PORT that the instance binds for one of its own ports. */
   readonly listen: (port: string) => string;
-  /** HOST:PORT under which it reaches another service; `index` defaults to 0. */
+  /** HOST:PORT that leads to a service, whichever its replicas are: the edge's. `index` is for nodes; default 0. */
   readonly reach: (service: string, port: string, index?: number) => string;
-  /** How many replicas a service has. */
-  readonly replicas: (service: string) => number;
-  /** Absent while the addresses of the nodes are not known yet: they are told by SetTopology then. */
+  /** The host name under which callers find what is behind the edge, beside loopback's. */
+  readonly edgeHost: string | undefined;
+  /** The instances of a service, each at an address of its own, for who must tell them apart. */
+  readonly direct: (service: string, port: string) => readonly { readonly name: string; readonly address: string }[];
+  /**
+   * The nodes' own addresses, for who is told by SetTopology when they change. Absent while they are not known yet:
+   * they are told then.
+   */
   readonly topology: Topology | undefined;
+  /** The nodes at addresses that hold while processes come and go behind them, for clients that nobody tells. */
+  readonly fixedTopology: Topology | undefined;
+  /** For the edge itself. */
+  readonly routes: readonly Route[];
   readonly namespaces: readonly NamespaceSpec[];
 }
 
@@ -58,6 +78,10 @@ export interface ServiceSpec {
   readonly ports: Readonly<Record<string, PortSpec>>;
   /** Which of the ports answers /livez, /readyz, /metrics and /contract. */
   readonly probe: string;
+  /** A harmless read that a rollout sends to a new instance before callers' requests go there: port and path. */
+  readonly canary?: { readonly port: string; readonly path: string };
+  /** The forwarder behind whose fixed ports the instances of all other services come and go. */
+  readonly edge?: true;
   /** A node of the cache: its name and tag stand in the topology, with the address of this port. */
   readonly node?: { readonly port: string };
   /** `orchestrator`: `up` does this job itself, and only a plain `docker compose up` runs it as a service. */

@@ -1,4 +1,5 @@
 import type { Driver, DriverKind } from '../drivers/driver.ts';
+import type { Build } from '../drivers/generation.ts';
 import type { Instance } from '../drivers/instance.ts';
 import { OrchestratorError } from '../errors.ts';
 import type { ContractGate } from '../identity/contract-gate.ts';
@@ -6,6 +7,8 @@ import type { LogHub } from '../logs/hub.ts';
 import type { PlatformModel, Topology } from '../model/types.ts';
 import type { Reaper } from '../process/reaper-client.ts';
 import type { OwnedRun } from '../run/run-file.ts';
+import type { Report } from './steps.ts';
+import type { Wiring } from './wiring.ts';
 
 /** How long everything together may drain at the end of a run: a Ctrl-C is to be over within a second. */
 export const drainLimitMs = 800;
@@ -18,7 +21,6 @@ export interface ClientTopology {
 
 export interface PlatformParts {
   readonly name: string;
-  readonly model: PlatformModel;
   readonly driver: Driver;
   readonly hub: LogHub;
   readonly reaper: Reaper;
@@ -32,6 +34,8 @@ export interface PlatformParts {
 export class Platform implements AsyncDisposable {
   readonly #parts: PlatformParts;
   #stopped: Promise<void> | undefined;
+  #control: string | undefined;
+  #change: string | undefined;
 
   constructor(parts: PlatformParts) {
     this.#parts = parts;
@@ -51,7 +55,7 @@ export class Platform implements AsyncDisposable {
   }
 
   get model(): PlatformModel {
-    return this.#parts.model;
+    return this.#parts.driver.model;
   }
 
   /** The secret of ControlService and of namespace writes at nodes. */
@@ -66,7 +70,7 @@ export class Platform implements AsyncDisposable {
 
   /** What the services know: on the container driver its addresses hold between containers only. */
   get topology(): Topology {
-    return this.#parts.driver.topology;
+    return this.#parts.driver.wiring.topology;
   }
 
   /** The topology with addresses that this machine can reach, for clients here. */
@@ -104,8 +108,51 @@ export class Platform implements AsyncDisposable {
 
   /** Where the control API of this run listens, for other commands to find. */
   announce(control: string): void {
+    this.#control = control;
+    this.#describe();
+  }
+
+  #describe(): void {
+    if (this.#control === undefined) return;
     const instances = this.instances.map(({ name, addresses }) => [name, { addresses }]);
-    this.#parts.run.update({ control, instances: Object.fromEntries(instances) });
+    const { endpoints } = this.#parts.driver.wiring;
+    this.#parts.run.update({ control: this.#control, endpoints, instances: Object.fromEntries(instances) });
+  }
+
+  /** HOST:PORT that leads to `gateway.http`, `cache-0.grpc`, …, whichever instances stand behind it. */
+  endpoint(route: string): string {
+    const endpoint = this.#parts.driver.wiring.endpoint(route);
+    if (endpoint !== undefined) return endpoint;
+    const known = Object.keys(this.#parts.driver.wiring.endpoints).join(', ');
+    throw new OrchestratorError('USAGE', `There is no route ${route}; there are ${known}.`);
+  }
+
+  get wiring(): Wiring {
+    return this.#parts.driver.wiring;
+  }
+
+  /** Throws CONTRACT_MISMATCH when a process that is to join does not fit the others. */
+  admit(arriving: Pick<Instance, 'name' | 'probeUrl'>): Promise<void> {
+    return this.#parts.gate.admit([arriving]);
+  }
+
+  /** Builds what changed of a service; the running instances keep what they run. */
+  build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
+    return this.#parts.driver.build(service, signal, report);
+  }
+
+  /** One change of the platform at a time; afterwards other commands find the instances where they are then. */
+  async changing<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+    if (this.#change !== undefined) {
+      throw new OrchestratorError('USAGE', `The platform is being changed (${this.#change}): wait for it to end.`);
+    }
+    this.#change = what;
+    try {
+      return await work();
+    } finally {
+      this.#change = undefined;
+      this.#describe();
+    }
   }
 
   /** Calls back when the reaper is gone while we are not. */

@@ -119,7 +119,7 @@ test('a taken port is named with its holder before anything starts', async () =>
   try {
     await expect(start({ ports: 'fixed' })).rejects.toMatchObject({
       code: 'PORT_TAKEN',
-      message: expect.stringMatching(new RegExp(`8080.*gateway-0.*pid ${process.pid}`)),
+      message: expect.stringMatching(new RegExp(`8080.*gateway[.]http.*pid ${process.pid}`)),
     });
   } finally {
     server.close();

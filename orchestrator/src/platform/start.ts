@@ -50,7 +50,7 @@ export const startPlatform = async (options: StartOptions = {}): Promise<Platfor
     reaper.addFile(runFilePath(name));
     const gate = new ContractGate();
     const driver = await createDriver(kind, { options, name, model, hub, reaper, gate, runToken, signal });
-    const platform = new Platform({ name, model, driver, hub, reaper, run, gate, token, runToken });
+    const platform = new Platform({ name, driver, hub, reaper, run, gate, token, runToken });
     try {
       await unlessAborted(signal, runSteps([...driver.steps, firstRequests(driver, signal)]));
       return platform;
@@ -95,7 +95,7 @@ interface DriverNeeds {
 const createDriver = async (kind: DriverKind, needs: DriverNeeds): Promise<Driver> => {
   const { options, name, model, hub, reaper, gate, runToken, signal } = needs;
   const { ports = 'fixed', release = false, settings = {} } = options;
-  const common = { model, hub, reaper, gate, token: runToken, ports, settings, signal };
+  const common = { name, model, hub, reaper, gate, token: runToken, ports, settings, signal };
   if (kind === 'process') {
     const { ProcessDriver } = await import('../drivers/process/process-driver.ts');
     return new ProcessDriver({ ...common, release });
@@ -109,6 +109,6 @@ const firstRequests = (driver: Driver, signal: AbortSignal): Step => ({
   title: 'Send the first requests',
   run: async () => {
     const gateways = driver.instances.filter(({ service }) => service === 'gateway');
-    await Promise.all(gateways.map((gateway) => tryFirstRequests(gateway.url('http'), driver.topology, signal)));
+    await Promise.all(gateways.map((gateway) => tryFirstRequests(gateway.url('http'), driver.wiring.topology, signal)));
   },
 });

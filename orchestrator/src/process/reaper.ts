@@ -3,7 +3,7 @@
 //
 //   group PGID      a process group was started           ungroup PGID   it has ended
 //   project NAME    a compose project may have containers  unproject NAME  it was removed
-//   file PATH       a file to be removed in the end
+//   file PATH       a file or folder to be removed in the end
 //
 // It uses nothing but Node, so that it is up before the first child is.
 import { execFileSync } from 'node:child_process';
@@ -92,4 +92,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   commands[line.slice(0, space)]?.(line.slice(space + 1));
 }
 await Promise.all([endGroups(), ...[...projects].map(removeProject)]);
-for (const file of files) rmSync(file, { force: true });
+for (const file of files) rmSync(file, { recursive: true, force: true });

@@ -36,8 +36,8 @@ const valueSize = (value: string): number => {
   return number;
 };
 
-const targetOf = ({ instances, runToken, name }: Run): ReplayTarget => {
-  const gateway = instances['gateway-0']?.addresses['http'];
+const targetOf = ({ endpoints, instances, runToken, name }: Run): ReplayTarget => {
+  const gateway = endpoints['gateway.http'];
   const nodes = Object.entries(instances).flatMap(([name, { addresses }]) =>
     name.startsWith('cache-') && addresses['grpc'] !== undefined ? [{ name, grpcAddress: addresses['grpc'] }] : [],
   );

@@ -5,6 +5,9 @@ import { OrchestratorError, toOrchestratorError } from '../errors.ts';
 import { logFilter } from '../logs/filter.ts';
 import { logLevels } from '../logs/record.ts';
 import type { Platform } from '../platform/platform.ts';
+import type { RolloutLimits } from '../rollout/limits.ts';
+import { type RolloutEvent, restart, rollOut } from '../rollout/rollout.ts';
+import { CurrentChange } from './change-stream.ts';
 import { streamRecords } from './log-stream.ts';
 import type { Status } from './status.ts';
 
@@ -28,6 +31,25 @@ const logsQuery = z.object({
   text: z.string().optional(),
   tail: z.coerce.number().int().min(0).max(100_000).default(1000),
 });
+
+const rolloutBody = z.strictObject({
+  target: z.string(),
+  build: z.boolean().default(false),
+  settings: z.record(z.string().regex(/^[A-Z0-9_]+$/), z.string()).optional(),
+  limits: z
+    .strictObject({
+      readyMs: z.number().positive(),
+      errorRatio: z.number().min(0).max(1),
+      p99Ms: z.number().positive(),
+      canaryMs: z.number().min(0).max(600_000),
+      watchMs: z.number().min(0).max(600_000),
+    })
+    .partial()
+    .optional(),
+});
+
+const defined = (limits: { readonly [Key in keyof RolloutLimits]?: number | undefined }): Partial<RolloutLimits> =>
+  Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 
 /** What the other commands ask the owner of a run: on loopback, with the token of the run file. */
 export const createControlApi = ({ platform, status, onStop }: ControlOptions): FastifyInstance => {
@@ -56,6 +78,21 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
     onStop();
   });
 
+  const current = new CurrentChange();
+  app.post('/v1/changes/abort', async () => ({ aborted: current.abort() }));
+  app.post('/v1/rollouts', (request, reply) => {
+    const { limits, settings, ...body } = rolloutBody.parse(request.body);
+    return current.stream(reply, (signal, onEvent: (event: RolloutEvent) => void) =>
+      rollOut(platform, {
+        ...body,
+        ...(settings && { settings }),
+        ...(limits && { limits: defined(limits) }),
+        signal,
+        onEvent,
+      }),
+    );
+  });
+
   app.post('/v1/instances/:name/:action', async (request) => {
     const { name, action } = instanceParams.parse(request.params);
     const body = stopBody.parse(request.body) ?? {};
@@ -64,7 +101,10 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
       ...(body.force !== undefined && { force: body.force }),
     };
     const instance = platform.instance(name);
-    await instance[action](options);
+    const isUp = instance.state === 'ready' || instance.state === 'unready';
+    // What can be replaced without a failed request is; the edge has the fixed ports, and --force asks for it.
+    if (action === 'restart' && isUp && !options.force && !instance.spec.spec.edge) await restart(platform, instance);
+    else await instance[action](options);
     return { name, state: instance.state };
   });
 

@@ -5,6 +5,7 @@ import { type FailureCode, failures, OrchestratorError } from '../errors.ts';
 import type { LogFilter } from '../logs/filter.ts';
 import type { LogRecord } from '../logs/record.ts';
 import { http } from '../process/http.ts';
+import type { RolloutEvent, RolloutOptions, RolloutReport } from '../rollout/rollout.ts';
 import { findRun, listRuns, type Run } from './run-file.ts';
 import type { InstanceStatus, Status } from './status.ts';
 
@@ -58,6 +59,37 @@ export class ControlClient {
     return JSON.parse(await this.#ask('POST', `/v1/instances/${encodeURIComponent(name)}/${action}`, options));
   }
 
+  /** Rolls out; an aborted signal rolls back. Events are told as they come. */
+  rollOut(
+    body: Pick<RolloutOptions, 'target' | 'build' | 'settings' | 'limits'>,
+    onEvent: (event: RolloutEvent) => void,
+    signal: AbortSignal,
+  ): Promise<RolloutReport> {
+    return this.#change('/v1/rollouts', body, onEvent, signal);
+  }
+
+  /** A change of the platform, whose events come as lines and whose last line is its result. */
+  async #change<Event, Result>(
+    path: string,
+    body: object,
+    onEvent: (event: Event) => void,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<NodeJS.ReadableStream>();
+    const outgoing = request(`${this.#base}${path}`, { method: 'POST', headers: this.#headers }, resolve);
+    outgoing.on('error', reject);
+    outgoing.end(JSON.stringify(body));
+    // Not by cutting the connection: the owner still has to tell how the roll-back went.
+    signal.addEventListener('abort', () => void this.#ask('POST', '/v1/changes/abort').catch(reject), { once: true });
+    for await (const line of createInterface({ input: await promise })) {
+      const { event, result, error }: { event?: Event; result?: Result; error?: Refusal } = JSON.parse(line);
+      if (event !== undefined) onEvent(event);
+      if (result !== undefined) return result;
+      if (error !== undefined) throw refused(error);
+    }
+    throw new OrchestratorError('INTERNAL', 'The owner of the platform went away before it was done.');
+  }
+
   /** Kept records, then, if asked, new ones until the signal is aborted or the run ends. */
   async *logs(
     filter: LogFilter,
@@ -93,16 +125,20 @@ export class ControlClient {
     });
     const text = answer.body.toString();
     if (answer.status < 300) return text;
-    const { code, message, details }: { code?: string; message?: string; details?: string } = JSON.parse(text);
-    throw new OrchestratorError(
-      isFailureCode(code) ? code : 'INTERNAL',
-      message ?? `The owner answered ${answer.status}.`,
-      {
-        ...(details !== undefined && { details }),
-      },
-    );
+    throw refused({ message: `The owner answered ${answer.status}.`, ...JSON.parse(text) });
   }
 }
+
+interface Refusal {
+  readonly code?: string;
+  readonly message: string;
+  readonly details?: string;
+}
+
+const refused = ({ code, message, details }: Refusal): OrchestratorError =>
+  new OrchestratorError(isFailureCode(code) ? code : 'INTERNAL', message, {
+    ...(details !== undefined && { details }),
+  });
 
 const isFailureCode = (code: string | undefined): code is FailureCode =>
   code !== undefined && Object.hasOwn(failures, code);

@@ -21,6 +21,8 @@ const runSchema = z.object({
   runToken: z.string(),
   /** The owner is ending the run: its name and its ports are free in a moment. */
   stopping: z.boolean().optional(),
+  /** HOST:PORT by route (`gateway.http`, `cache-0.grpc`): these stay while instances come and go. */
+  endpoints: z.record(z.string(), z.string()),
   instances: z.record(z.string(), z.object({ addresses: z.record(z.string(), z.string()) })),
 });
 
@@ -63,12 +65,18 @@ export const listRuns = (): Run[] => {
 const stoppingLimitMs = 5000;
 
 /** Takes the name for this process. */
-export const claimRun = async (run: Omit<Run, 'pid' | 'startTime' | 'instances'>): Promise<OwnedRun> => {
+export const claimRun = async (run: Omit<Run, 'pid' | 'startTime' | 'endpoints' | 'instances'>): Promise<OwnedRun> => {
   if (!namePattern.test(run.name)) {
     throw new OrchestratorError('USAGE', `"${run.name}" is no name for a run: it takes a-z, 0-9 and "-", 41 at most.`);
   }
   mkdirSync(runsFolder, { recursive: true });
-  const owned = new OwnedRun({ ...run, pid: process.pid, startTime: startTimeOf(process.pid) ?? '', instances: {} });
+  const owned = new OwnedRun({
+    ...run,
+    pid: process.pid,
+    startTime: startTimeOf(process.pid) ?? '',
+    endpoints: {},
+    instances: {},
+  });
   const deadline = Date.now() + stoppingLimitMs;
   for (;;) {
     try {
@@ -88,10 +96,8 @@ export const claimRun = async (run: Omit<Run, 'pid' | 'startTime' | 'instances'>
   }
 };
 
-const alreadyRunning = ({ name, pid, instances }: Run): OrchestratorError => {
-  const ports = Object.entries(instances).flatMap(([instance, { addresses }]) =>
-    Object.values(addresses).map((address) => `${address} is ${instance}'s`),
-  );
+const alreadyRunning = ({ name, pid, endpoints }: Run): OrchestratorError => {
+  const ports = Object.entries(endpoints).map(([route, address]) => `${address} is ${route}`);
   return new OrchestratorError(
     'ALREADY_RUNNING',
     `The platform "${name}" runs already (owner: pid ${pid}). \`./bimetal down\` stops it; --name NAME --ports free starts another one beside it.`,
@@ -111,7 +117,7 @@ export class OwnedRun {
   }
 
   /** Readers see the old or the new file, never half of one. */
-  update(change: Partial<Pick<Run, 'control' | 'instances' | 'stopping'>>): void {
+  update(change: Partial<Pick<Run, 'control' | 'endpoints' | 'instances' | 'stopping'>>): void {
     this.#run = { ...this.#run, ...change };
     const path = runFilePath(this.#run.name);
     const temporary = `${path}.${process.pid}`;

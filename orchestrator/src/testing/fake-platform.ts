@@ -8,6 +8,7 @@ export const fakeModel = (changes: Readonly<Record<string, ServiceChange>> = {})
   services: {
     cache: { command: [...command], ...changes['cache'] },
     gateway: { command: [...command], ...changes['gateway'] },
+    edge: { omit: true },
     example: { omit: true },
   },
 });

@@ -6,7 +6,11 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
-import { ControlServiceService } from '../../../contract/ts/gen/bimetal/control/v1/control_service.ts';
+import {
+  ControlServiceService,
+  DescribeResponse,
+  ProcessState,
+} from '../../../contract/ts/gen/bimetal/control/v1/control_service.ts';
 import { DIGEST, REVISION, readDescriptorSet } from '../../../contract/ts/gen/identity.ts';
 
 const env = (name: string): string | undefined => process.env[`BIMETAL_${name}`];
@@ -80,15 +84,25 @@ const bindHttp = (
   });
 };
 
+/** A node that is to take over from another has nothing to catch up with, and takes over when it is told. */
+let state: ProcessState = env('HAND_OVER_FROM') ? ProcessState.CAUGHT_UP : ProcessState.SERVING;
+
 const bindGrpc = (setting: string): Promise<number> => {
   const server = new GrpcServer();
   server.addService(ControlServiceService, {
+    describe: (_call: object, answer: (error: null, value: object) => void) =>
+      answer(null, DescribeResponse.fromPartial({ service, instance, state })),
+    drain: (_call: object, answer: (error: null, value: object) => void) => {
+      answer(null, {});
+      setTimeout(() => process.exit(0), 10);
+    },
     setTopology: (
       call: { request: { topology?: { epoch: bigint } } },
       answer: (error: null, value: object) => void,
     ) => {
       const epoch = call.request.topology?.epoch ?? 0n;
       log({ msg: 'topology', epoch: String(epoch) });
+      state = ProcessState.SERVING;
       answer(null, { epoch, erasedEntries: 0n });
     },
   });

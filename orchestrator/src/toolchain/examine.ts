@@ -1,7 +1,7 @@
 import type { DriverKind } from '../drivers/driver.ts';
-import { hostPort } from '../model/compose.ts';
 import { instancesOf } from '../model/instances.ts';
 import { platform as model } from '../model/platform.ts';
+import { fixedPortOf, isBehindEdge, routesOf } from '../model/routes.ts';
 import { describePortHolder } from '../process/port-holder.ts';
 import { isPortFree } from '../process/ports.ts';
 import { sentenceOf } from './choose.ts';
@@ -25,9 +25,11 @@ export const examine = async (): Promise<Findings> => {
 };
 
 const takenPorts = async (): Promise<string[]> => {
-  const ports = Object.keys(model.services)
+  const own = Object.keys(model.services)
     .flatMap((service) => instancesOf(model, service))
-    .flatMap((instance) => Object.keys(instance.spec.ports).map((port) => hostPort(instance, port)));
+    .filter(({ spec }) => !isBehindEdge(spec))
+    .flatMap((instance) => Object.keys(instance.spec.ports).map((port) => fixedPortOf(instance, port)));
+  const ports = [...own, ...routesOf(model).map(({ fixedPort }) => fixedPort)];
   const taken = await Promise.all(ports.map(async (port) => ((await isPortFree(port)) ? [] : [port])));
   return taken
     .flat()

@@ -1,22 +1,35 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import { DockerComposeEnvironment, getContainerRuntimeClient, Wait } from 'testcontainers';
 import { imageStep } from '../../build/images.ts';
 import { messageOf, OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
 import { formatRecord } from '../../logs/format.ts';
 import type { LogHub } from '../../logs/hub.ts';
-import { composeName, emitCompose, hostPort, portVariable } from '../../model/compose.ts';
-import { drivenInstances, type InstanceSpec, instancesOf } from '../../model/instances.ts';
+import {
+  composeName,
+  emitCompose,
+  emitGeneration,
+  ownPortVariable,
+  publishedPorts,
+  routePorts,
+} from '../../model/compose.ts';
+import { drivenInstances, type InstanceSpec, instancesOf, serviceOf } from '../../model/instances.ts';
+import { portOf } from '../../model/routes.ts';
 import { topologyOf } from '../../model/topology.ts';
-import type { PlatformModel, Topology } from '../../model/types.ts';
-import type { Step } from '../../platform/steps.ts';
+import type { PlatformModel } from '../../model/types.ts';
+import type { Report, Step } from '../../platform/steps.ts';
+import { Wiring } from '../../platform/wiring.ts';
 import { describePortHolder } from '../../process/port-holder.ts';
 import { findFreePorts, isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import { root, stateFolder } from '../../root.ts';
 import type { Driver } from '../driver.ts';
-import { ContainerInstance, type OpenLogs } from './container-instance.ts';
+import type { Build, LaunchChange } from '../generation.ts';
+import type { Launched, OpenLogs } from './container-generation.ts';
+import { ContainerInstance } from './container-instance.ts';
 
 export interface ContainerDriverOptions {
   /** Of the run; its compose project is `bimetal-NAME`. */
@@ -36,26 +49,42 @@ export interface ContainerDriverOptions {
 /** Runs docker-compose.yml, the file that users run, as a project of its own. */
 export class ContainerDriver implements Driver {
   readonly kind = 'container';
-  readonly instances: readonly ContainerInstance[];
   readonly steps: readonly Step[];
-  readonly topology: Topology;
+  readonly wiring: Wiring;
   readonly #options: ContainerDriverOptions;
   readonly #project: string;
+  readonly #ports = new Map<string, number>();
+  /** What each service was started from. */
+  readonly #images = new Map<string, string>();
+  readonly #model: PlatformModel;
+  readonly #instances: ContainerInstance[];
   #running: { down: (options: { timeout: number }) => Promise<unknown> } | undefined;
-  #ownFile: string | undefined;
+  readonly #ownFiles = new Set<string>();
 
   constructor(options: ContainerDriverOptions) {
     this.#options = options;
     this.#project = `bimetal-${options.name}`;
-    const openLogs: OpenLogs = async (container, since) =>
-      (await getContainerRuntimeClient()).container.logs(container, { since });
+    this.#model = options.model;
     const specs = drivenInstances(options.model);
-    this.instances = specs.map((spec) => new ContainerInstance(spec, options.hub, openLogs));
-    this.topology = topologyOf(options.model, (service, port, index) => {
-      const node = instancesOf(options.model, service)[index];
-      if (!node) throw new OrchestratorError('USAGE', `There is no ${service}-${index}.`);
-      return `${composeName(node)}:${node.spec.ports[port]?.first}`;
+    this.#instances = specs.map((spec) => this.#makeInstance(spec));
+    this.wiring = new Wiring({
+      model: () => this.#model,
+      instances: () => this.#instances,
+      edgeListen: (fixedPort) => `0.0.0.0:${fixedPort}`,
+      reachEdge: (route) => {
+        const found = routePorts(this.#model).find((port) => port.route === route);
+        const hostPort = found && this.#ports.get(found.variable);
+        return hostPort === undefined ? undefined : `127.0.0.1:${hostPort}`;
+      },
+      token: options.token,
     });
+    this.wiring.assume(
+      topologyOf(options.model, (service, port, index) => {
+        const node = instancesOf(options.model, service)[index];
+        if (!node) throw new OrchestratorError('USAGE', `There is no ${service}-${index}.`);
+        return innerAddress(node, composeName(node), port);
+      }),
+    );
     for (const { service, spec } of specs) {
       if (spec.build.kind === 'prebuilt') {
         throw new OrchestratorError(
@@ -70,32 +99,55 @@ export class ContainerDriver implements Driver {
     ];
   }
 
+  get model(): PlatformModel {
+    return this.#model;
+  }
+
+  get instances(): readonly ContainerInstance[] {
+    return this.#instances;
+  }
+
+  #makeInstance(spec: InstanceSpec): ContainerInstance {
+    const openLogs: OpenLogs = async (container, since) =>
+      (await getContainerRuntimeClient()).container.logs(container, { since });
+    const firstBuild = (): Build => ({ kind: 'image', image: this.#images.get(spec.service) ?? '' });
+    return new ContainerInstance(spec, this.#options.hub, openLogs, firstBuild, (instance, number, change) =>
+      this.#launch(instance, number, change),
+    );
+  }
+
   async #up(): Promise<void> {
     const { reaper, signal, gate } = this.#options;
     signal.throwIfAborted();
-    const ports = await this.#choosePorts();
+    await this.#choosePorts();
     reaper.addProject(this.#project);
     const environment = new DockerComposeEnvironment(root, this.#composeFile())
       .withProjectName(this.#project)
       // The reaper of the run removes the project, on every machine in the same way.
       .withAutoCleanup(false)
-      .withEnvironment(this.#environment(ports))
+      .withEnvironment(this.#environment())
       .withDefaultWaitStrategy(Wait.forHealthCheck())
       .withStartupTimeout(60_000)
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
     const started = await this.#followWhile(environment.up(this.instances.map(({ spec }) => composeName(spec))));
     this.#running = started;
+    for (const { service } of this.instances) this.#images.set(service, await currentImage(service));
     const { container } = await getContainerRuntimeClient();
     await Promise.all(
       this.instances.map((instance) => {
         const { spec } = instance;
         const id = started.getContainer(`${composeName(spec)}-1`).getId();
-        const addresses = Object.keys(spec.spec.ports).map((port) => [
+        const ports = publishedPorts(this.#model, spec);
+        const addresses = Object.keys(spec.spec.ports).map((port, i) => [
           port,
-          `127.0.0.1:${ports.get(portVariable(spec, port))}`,
+          `127.0.0.1:${this.#ports.get(ports[i]?.variable ?? '')}`,
         ]);
-        return instance.adopt(container.getById(id), Object.fromEntries(addresses));
+        return instance.take({
+          container: container.getById(id),
+          addresses: Object.fromEntries(addresses),
+          innerAddresses: innerAddresses(spec, composeName(spec)),
+        });
       }),
     );
     await gate.admit(this.instances);
@@ -127,17 +179,19 @@ export class ContainerDriver implements Driver {
   }
 
   /** Chosen here and not by the engine, which would give others after a restart. */
-  async #choosePorts(): Promise<ReadonlyMap<string, number>> {
-    const wanted = this.instances.flatMap(({ spec }) => Object.keys(spec.spec.ports).map((port) => ({ spec, port })));
-    if (this.#options.ports === 'free') {
-      const free = await findFreePorts(wanted.length);
-      return new Map(wanted.map(({ spec, port }, i) => [portVariable(spec, port), free[i] ?? 0]));
+  async #choosePorts(): Promise<void> {
+    const wanted = this.instances.flatMap(({ spec }) =>
+      publishedPorts(this.#model, spec).map((port) => ({ spec, port })),
+    );
+    const isAny = ({ port }: (typeof wanted)[number]): boolean => this.#options.ports === 'free' || port.hostPort === 0;
+    const free = await findFreePorts(wanted.filter(isAny).length);
+    for (const one of wanted) {
+      if (!isAny(one)) await requireFree(one.spec, one.port.hostPort);
+      this.#ports.set(one.port.variable, isAny(one) ? (free.pop() ?? 0) : one.port.hostPort);
     }
-    for (const { spec, port } of wanted) await requireFree(spec, port);
-    return new Map(wanted.map(({ spec, port }) => [portVariable(spec, port), hostPort(spec, port)]));
   }
 
-  #environment(ports: ReadonlyMap<string, number>): Record<string, string> {
+  #environment(): Record<string, string> {
     const { token, settings } = this.#options;
     const chosen = Object.entries(settings).flatMap(([key, value]) =>
       value === undefined ? [] : [[`BIMETAL_${key}`, value]],
@@ -145,7 +199,7 @@ export class ContainerDriver implements Driver {
     return {
       // As in .env, which lies beside the committed file only: `down` leaves services of other profiles alone.
       COMPOSE_PROFILES: 'full',
-      ...Object.fromEntries([...ports].map(([variable, port]) => [variable, String(port)])),
+      ...Object.fromEntries([...this.#ports].map(([variable, port]) => [variable, String(port)])),
       ...Object.fromEntries(chosen),
       BIMETAL_RUN_TOKEN: token,
     };
@@ -153,15 +207,61 @@ export class ContainerDriver implements Driver {
 
   /** The committed file, unless this run differs from it by more than a file's variables can say. */
   #composeFile(): string {
-    const { isChanged, model, settings, name } = this.#options;
+    const { isChanged, model, settings } = this.#options;
     const { LOG_LEVEL: _, ...others } = settings;
     if (!isChanged && Object.keys(others).length === 0) return 'docker-compose.yml';
+    return relative(root, this.#writeFile('compose.yml', emitCompose(model, others)));
+  }
+
+  #writeFile(what: string, text: string): string {
+    const file = join(stateFolder, 'runs', `${this.#options.name}.${what}`);
     mkdirSync(join(stateFolder, 'runs'), { recursive: true });
-    const file = join(stateFolder, 'runs', `${name}.compose.yml`);
-    writeFileSync(file, emitCompose(model, others));
+    writeFileSync(file, text, { mode: 0o600 });
     this.#options.reaper.addFile(file);
-    this.#ownFile = file;
-    return relative(root, file);
+    this.#ownFiles.add(file);
+    return file;
+  }
+
+  /** One more container of an instance in the same project, beside or in place of another. */
+  async #launch({ spec, name }: ContainerInstance, number: number, change: LaunchChange): Promise<Launched> {
+    const compose = `${composeName(spec)}-g${number}`;
+    const names = Object.keys(spec.spec.ports);
+    const hostPorts: Record<string, number> = {};
+    for (const port of names) {
+      const variable = `${ownPortVariable(spec, port)}_G${number}`;
+      const chosen = this.#ports.get(variable) ?? (await findFreePorts(1))[0] ?? 0;
+      this.#ports.set(variable, chosen);
+      hostPorts[port] = chosen;
+    }
+    const file = this.#writeFile(
+      `${compose}.yml`,
+      emitGeneration(this.#model, spec, {
+        composeName: compose,
+        image: change.build?.kind === 'image' ? change.build.image : '',
+        settings: { ...this.#options.settings, ...change.settings, ...change.once },
+        token: this.#options.token,
+        topology: this.wiring.topology,
+        hostPorts,
+      }),
+    );
+    const up = ['up', '--detach', '--no-build', '--no-deps', '--pull', 'never', '--force-recreate', compose];
+    await runDocker(['compose', '--project-name', this.#project, '--file', file, ...up]);
+    const { container } = await getContainerRuntimeClient();
+    const id = (
+      await runDocker(['compose', '--project-name', this.#project, '--file', file, 'ps', '-aq', compose])
+    ).trim();
+    if (id === '') throw new OrchestratorError('UNHEALTHY', `The engine made no container for ${name}.`);
+    return {
+      container: container.getById(id),
+      addresses: Object.fromEntries(names.map((port) => [port, `127.0.0.1:${hostPorts[port]}`])),
+      innerAddresses: innerAddresses(spec, compose),
+    };
+  }
+
+  async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
+    const model = { ...this.#model, services: { [service]: serviceOf(this.#model, service) } };
+    await imageStep({ ...this.#options, model, signal }).run(report);
+    return { kind: 'image', image: await currentImage(service) };
   }
 
   async stop(drainMs: number): Promise<void> {
@@ -176,18 +276,39 @@ export class ContainerDriver implements Driver {
       () => false,
     );
     if (down) this.#options.reaper.removeProject(this.#project);
-    if (this.#ownFile) rmSync(this.#ownFile, { force: true });
+    for (const file of this.#ownFiles) rmSync(file, { force: true });
   }
 }
 
 /** Compose tells all of its progress before the reason. */
 const lastLineOf = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';
 
-const requireFree = async (spec: InstanceSpec, port: string): Promise<void> => {
-  const number = hostPort(spec, port);
+const requireFree = async (spec: InstanceSpec, number: number): Promise<void> => {
   if (await isPortFree(number)) return;
   throw new OrchestratorError(
     'PORT_TAKEN',
-    `Port ${number}, which ${spec.name} needs (${port}), is taken by ${describePortHolder(number)}.`,
+    `Port ${number}, which ${spec.name} needs, is taken by ${describePortHolder(number)}.`,
   );
+};
+
+const innerAddress = ({ spec }: InstanceSpec, host: string, port: string): string =>
+  `${host}:${portOf(spec, port).first}`;
+
+const innerAddresses = (instance: InstanceSpec, host: string): Record<string, string> =>
+  Object.fromEntries(Object.keys(instance.spec.ports).map((port) => [port, innerAddress(instance, host, port)]));
+
+/** The id of the image that is under the tag now: it stays when the tag moves on. */
+const currentImage = async (service: string): Promise<string> => {
+  const tag = `bimetal-${service}:${process.env['BIMETAL_IMAGE_TAG'] ?? 'dev'}`;
+  return (await runDocker(['image', 'inspect', '--format', '{{.Id}}', tag])).trim();
+};
+
+const runDocker = async (args: readonly string[]): Promise<string> => {
+  try {
+    return (await promisify(execFile)('docker', args, { cwd: root, timeout: 60_000 })).stdout;
+  } catch (error) {
+    throw new OrchestratorError('UNHEALTHY', `docker ${args[0]} did not work: ${lastLineOf(messageOf(error))}`, {
+      cause: error,
+    });
+  }
 };

@@ -1,52 +1,77 @@
-import type { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { getContainerRuntimeClient } from 'testcontainers';
 import { messageOf, OrchestratorError } from '../../errors.ts';
 import type { LogHub } from '../../logs/hub.ts';
-import { parseLogLine } from '../../logs/record.ts';
 import type { InstanceSpec } from '../../model/instances.ts';
-import { forEachLine } from '../../process/lines.ts';
+import type { Build, Generation, LaunchChange } from '../generation.ts';
 import { waitUntilReady } from '../health.ts';
-import { Instance, type StopOptions, stopTimeoutMs } from '../instance.ts';
+import { Instance, type StopOptions } from '../instance.ts';
+import {
+  type Container,
+  ContainerGeneration,
+  type Launched,
+  type OpenLogs,
+  readyTimeoutMs,
+} from './container-generation.ts';
 
-type Runtime = Awaited<ReturnType<typeof getContainerRuntimeClient>>;
-export type Container = ReturnType<Runtime['container']['getById']>;
-
-/** What follows the log of a container from now on. */
-export type OpenLogs = (container: Container, since: number) => Promise<Readable>;
-
-const readyTimeoutMs = 30_000;
+/** Makes (or, at a number that there was, makes anew) the container of a generation. */
+export type LaunchContainer = (instance: ContainerInstance, number: number, change: LaunchChange) => Promise<Launched>;
 
 /** A container of the run's compose project. */
 export class ContainerInstance extends Instance {
   readonly #openLogs: OpenLogs;
-  #container: Container | undefined;
-  #endExpected = false;
+  readonly #launch: LaunchContainer;
+  readonly #firstBuild: () => Build;
+  #generation: ContainerGeneration | undefined;
+  /** Made beside the one that compose made, and not the instance's own (any more). */
+  readonly #others = new Set<ContainerGeneration>();
+  #generations = 0;
 
-  constructor(spec: InstanceSpec, hub: LogHub, openLogs: OpenLogs) {
+  constructor(spec: InstanceSpec, hub: LogHub, openLogs: OpenLogs, firstBuild: () => Build, launch: LaunchContainer) {
     super(spec, hub);
+    this.#firstBuild = firstBuild;
     this.#openLogs = openLogs;
+    this.#launch = launch;
   }
 
   /** Compose has started its container, which is not healthy yet. */
   async follow(container: Container): Promise<void> {
-    if (this.#container) return;
-    this.#container = container;
+    if (this.#generation) return;
+    this.#generation = this.#wrap(container, {});
     this.starts += 1;
     this.setState('starting');
-    await this.#followLogs(0);
+    await this.#generation.followLogs(0);
   }
 
   /** Its health check has passed. */
-  async adopt(container: Container, addresses: Readonly<Record<string, string>>): Promise<void> {
+  async take({ container, addresses, innerAddresses }: Launched): Promise<void> {
     await this.follow(container);
-    this.setAddresses(addresses);
+    Object.assign(this.#own, { addresses, innerAddresses });
+    this.setAddresses(addresses, innerAddresses);
     this.setState('ready');
   }
 
-  get #own(): Container {
-    if (this.#container) return this.#container;
+  #wrap(container: Container, change: LaunchChange, number = ++this.#generations): ContainerGeneration {
+    return new ContainerGeneration({
+      spec: this.spec,
+      number,
+      change,
+      container,
+      hub: this.hub,
+      openLogs: this.#openLogs,
+      onEnd: (generation, exitCode) => {
+        if (generation !== this.#generation || this.state === 'starting' || this.state === 'failed') return;
+        this.reportEnd(`exit code ${exitCode}`);
+      },
+    });
+  }
+
+  get #own(): ContainerGeneration {
+    if (this.#generation) return this.#generation;
     throw new OrchestratorError('USAGE', `${this.name} has no container yet.`);
+  }
+
+  get change(): LaunchChange {
+    const { build = this.#firstBuild(), settings = {} } = this.#generation?.change ?? {};
+    return { build, settings };
   }
 
   /** The process is in another namespace: its pid is of no use here. */
@@ -54,46 +79,15 @@ export class ContainerInstance extends Instance {
     return undefined;
   }
 
-  async #followLogs(since: number): Promise<void> {
-    const container = this.#own;
-    const stream = await this.#openLogs(container, since);
-    forEachLine(stream, (line) =>
-      this.hub.add(parseLogLine(line, { service: this.service, instance: this.name, level: 'info' })),
-    );
-    stream.on('error', () => {});
-    stream.on('close', () => void this.#onLogsEnd());
-    stream.on('end', () => void this.#onLogsEnd());
-  }
-
-  /** The log ends with the container. */
-  async #onLogsEnd(): Promise<void> {
-    if (this.#endExpected || this.state === 'starting' || this.state === 'failed') return;
-    const { State } = await this.#own.inspect().catch(() => ({ State: undefined }));
-    if (this.#endExpected || State === undefined || State.Running) return;
-    const failure = `ended by itself (exit code ${State.ExitCode})`;
-    this.setState('failed', failure);
-    this.hub.add({
-      time: new Date().toISOString(),
-      level: 'error',
-      msg: `${this.name} ${failure}; \`./bimetal restart ${this.name}\` starts it again`,
-      service: 'orchestrator',
-      instance: 'orchestrator',
-    });
-  }
-
   async start(): Promise<void> {
-    const { State } = await this.#own.inspect();
+    const { State } = await this.#own.container.inspect();
     if (State.Running) throw new OrchestratorError('USAGE', `${this.name} runs already (it is ${this.state}).`);
-    this.#endExpected = false;
     this.starts += 1;
     this.setState('starting');
-    const since = Math.floor(Date.now() / 1000);
     try {
-      await this.#own.start();
-      await this.#followLogs(since);
-      if (!(await waitUntilReady(this.probeUrl, AbortSignal.timeout(readyTimeoutMs)))) {
-        throw new OrchestratorError('UNHEALTHY', `${this.name} was not ready after ${readyTimeoutMs / 1000} s.`);
-      }
+      if (this.#own.change.once) await this.#startAnew();
+      else await this.#own.restart();
+      await this.#own.whenReady();
     } catch (error) {
       this.setState('failed', messageOf(error));
       throw error;
@@ -101,37 +95,57 @@ export class ContainerInstance extends Instance {
     this.setState('ready');
   }
 
-  async stop({ timeoutMs = stopTimeoutMs, force = false }: StopOptions = {}): Promise<void> {
-    this.#endExpected = true;
-    this.setState('stopping');
-    await this.#signal('SIGTERM');
-    if (await this.#endedWithin(timeoutMs)) {
-      this.setState('stopped');
-      return;
-    }
-    if (!force) {
-      throw new OrchestratorError(
-        'STOP_TIMED_OUT',
-        `${this.name} has not ended ${timeoutMs} ms after SIGTERM and was left as it is; --force kills it.`,
-      );
-    }
-    await this.kill();
+  /** What held for one start of a container stands in it for good: it is made anew, at the same ports. */
+  async #startAnew(): Promise<void> {
+    const { number } = this.#own;
+    const launched = await this.#launch(this, number, this.change);
+    this.#generation = await this.#follow(launched, this.change, number);
   }
 
-  /** The quick drain at the end of a run. (Compose would wait for its own grace period otherwise.) */
-  async endWithin(ms: number): Promise<void> {
-    if (!this.#container) return;
-    this.#endExpected = true;
+  async #follow(launched: Launched, change: LaunchChange, number?: number): Promise<ContainerGeneration> {
+    const generation = this.#wrap(launched.container, change, number);
+    Object.assign(generation, { addresses: launched.addresses, innerAddresses: launched.innerAddresses });
+    await generation.followLogs(0);
+    return generation;
+  }
+
+  async startNext(change: LaunchChange): Promise<Generation> {
+    const whole = { ...this.change, ...change };
+    const number = ++this.#generations;
+    const next = await this.#follow(await this.#launch(this, number, whole), whole, number);
+    this.#others.add(next);
+    return next;
+  }
+
+  adopt(next: Generation): Generation | undefined {
+    if (!(next instanceof ContainerGeneration)) throw new Error('a generation of another driver');
+    const former = this.#generation;
+    this.#others.delete(next);
+    if (former) this.#others.add(former);
+    this.#generation = next;
+    this.starts += 1;
+    this.setAddresses(next.addresses, next.innerAddresses);
+    this.setState('ready');
+    return former;
+  }
+
+  async stop(options: StopOptions = {}): Promise<void> {
     this.setState('stopping');
-    await this.#signal('SIGTERM');
-    if (!(await this.#endedWithin(ms))) await this.#signal('SIGKILL');
+    await this.#own.stop(options);
     this.setState('stopped');
   }
 
+  /** The quick drain at the end of a run. What compose did not make itself is removed. */
+  async endWithin(ms: number): Promise<void> {
+    if (this.#generation) this.setState('stopping');
+    const all = [this.#generation, ...this.#others].filter((generation) => generation !== undefined);
+    await Promise.all(all.map((generation) => generation.endWithin(ms)));
+    await Promise.all(all.filter(({ number }) => number > 1).map((generation) => generation.remove()));
+    if (this.#generation) this.setState('stopped');
+  }
+
   async kill(): Promise<void> {
-    this.#endExpected = true;
-    await this.#signal('SIGKILL');
-    await this.#endedWithin(readyTimeoutMs);
+    await this.#own.kill();
     this.setState('stopped');
   }
 
@@ -141,26 +155,8 @@ export class ContainerInstance extends Instance {
   }
 
   async resume(): Promise<void> {
-    await this.#own.unpause();
+    await this.#own.resume();
     this.setState('unready');
     this.observe(await waitUntilReady(this.probeUrl, AbortSignal.timeout(readyTimeoutMs)));
-  }
-
-  /** An engine refuses to signal a container that has ended, or is paused: neither is an error here. */
-  async #signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.state === 'paused') await this.#own.unpause().catch(() => {});
-    await this.#own.kill({ signal }).catch(() => {});
-  }
-
-  async #endedWithin(ms: number): Promise<boolean> {
-    const stop = new AbortController();
-    const ended = this.#own.wait().then(
-      () => true,
-      () => true,
-    );
-    const late = sleep(ms, false, { signal: stop.signal }).catch(() => false);
-    const result = await Promise.race([ended, late]);
-    stop.abort();
-    return result;
   }
 }

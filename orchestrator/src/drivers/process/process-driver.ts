@@ -1,20 +1,26 @@
-import { buildSteps, programOf } from '../../build/build.ts';
+import { buildSteps } from '../../build/build.ts';
 import { OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
 import type { LogHub } from '../../logs/hub.ts';
-import { hostPort } from '../../model/compose.ts';
-import { drivenInstances, serviceOf, startOrder } from '../../model/instances.ts';
+import { drivenInstances, type InstanceSpec, serviceOf, startOrder } from '../../model/instances.ts';
+import { fixedPortOf, isBehindEdge, routesOf } from '../../model/routes.ts';
 import { environmentOf } from '../../model/settings.ts';
-import { topologyOf } from '../../model/topology.ts';
-import type { PlatformModel, Topology } from '../../model/types.ts';
-import type { Step } from '../../platform/steps.ts';
+import { surroundingsOf } from '../../model/surroundings.ts';
+import type { PlatformModel } from '../../model/types.ts';
+import type { Report, Step } from '../../platform/steps.ts';
+import { loadControlCalls, Wiring } from '../../platform/wiring.ts';
 import { describePortHolder } from '../../process/port-holder.ts';
 import { isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import type { Driver } from '../driver.ts';
-import { type Launch, ProcessInstance } from './process-instance.ts';
+import type { Build, LaunchChange } from '../generation.ts';
+import { PinnedPrograms } from './pinned-programs.ts';
+import type { Launch } from './process-generation.ts';
+import { ProcessInstance } from './process-instance.ts';
 
 export interface ProcessDriverOptions {
+  /** Of the run. */
+  readonly name: string;
   readonly model: PlatformModel;
   readonly hub: LogHub;
   readonly reaper: Reaper;
@@ -30,16 +36,24 @@ export interface ProcessDriverOptions {
 /** Runs the native binaries as processes of this machine. */
 export class ProcessDriver implements Driver {
   readonly kind = 'process';
-  readonly instances: readonly ProcessInstance[];
   readonly steps: readonly Step[];
+  readonly wiring: Wiring;
   readonly #options: ProcessDriverOptions;
-  #topology: Topology | undefined;
+  readonly #programs: PinnedPrograms;
+  #model: PlatformModel;
+  #instances: ProcessInstance[];
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
-    this.instances = drivenInstances(options.model).map(
-      (spec) => new ProcessInstance(spec, options.hub, options.reaper, (instance) => this.#launch(instance)),
-    );
+    this.#model = options.model;
+    this.#programs = new PinnedPrograms(options.name, options.reaper);
+    this.#instances = drivenInstances(options.model).map((spec) => this.#makeInstance(spec));
+    this.wiring = new Wiring({
+      model: () => this.#model,
+      instances: () => this.#instances,
+      edgeListen: (fixedPort) => `127.0.0.1:${options.ports === 'free' ? 0 : fixedPort}`,
+      token: options.token,
+    });
     this.steps = [
       ...(options.ports === 'fixed'
         ? [{ title: 'Look whether the ports are free', run: () => this.#checkPorts() }]
@@ -51,26 +65,48 @@ export class ProcessDriver implements Driver {
     ];
   }
 
-  get topology(): Topology {
-    if (!this.#topology)
-      throw new OrchestratorError('UNHEALTHY', 'The nodes have not started: there is no topology yet.');
-    return this.#topology;
+  get model(): PlatformModel {
+    return this.#model;
+  }
+
+  get instances(): readonly ProcessInstance[] {
+    return this.#instances;
+  }
+
+  #makeInstance(spec: InstanceSpec): ProcessInstance {
+    const { hub, reaper, release } = this.#options;
+    const firstBuild = (): Build => ({
+      kind: 'program',
+      command: this.#programs.of(spec.service, spec.spec, release),
+    });
+    return new ProcessInstance(spec, hub, reaper, firstBuild, (instance, change, beside) =>
+      this.#launch(instance, change, beside),
+    );
   }
 
   #instancesOf(service: string): ProcessInstance[] {
-    return this.instances.filter((instance) => instance.service === service);
+    return this.#instances.filter((instance) => instance.service === service);
   }
 
   /** Asked before anything is built: a taken port is the most common reason why a start fails. */
   async #checkPorts(): Promise<void> {
-    const wanted = this.instances.flatMap(({ spec }) =>
-      Object.keys(spec.spec.ports).map((port) => ({ name: spec.name, port, number: hostPort(spec, port) })),
-    );
-    for (const { name, port, number } of wanted) {
+    const own = this.#instances
+      .filter(({ spec }) => !isBehindEdge(spec.spec))
+      .flatMap(({ name, spec }) =>
+        Object.keys(spec.spec.ports).map((port) => ({
+          who: `${name} needs (${port})`,
+          number: fixedPortOf(spec, port),
+        })),
+      );
+    const fixed = routesOf(this.#model).map(({ name, fixedPort }) => ({
+      who: `the edge needs for ${name}`,
+      number: fixedPort,
+    }));
+    for (const { who, number } of [...own, ...fixed]) {
       if (await isPortFree(number)) continue;
       throw new OrchestratorError(
         'PORT_TAKEN',
-        `Port ${number}, which ${name} needs (${port}), is taken by ${describePortHolder(number)}.`,
+        `Port ${number}, which ${who}, is taken by ${describePortHolder(number)}.`,
       );
     }
   }
@@ -82,63 +118,69 @@ export class ProcessDriver implements Driver {
       title: `Start ${instances.map(({ name }) => name).join(', ')}`,
       run: async () => {
         this.#options.signal.throwIfAborted();
-        await Promise.all([startTogether(instances), hasNodes ? loadSetTopology() : undefined]);
+        await Promise.all([startTogether(instances), hasNodes ? loadControlCalls() : undefined]);
         await this.#options.gate.admit(instances);
-        if (hasNodes) await this.#publishTopology();
+        // The addresses of the nodes are known now; whoever starts later gets them as a setting.
+        if (hasNodes) await this.wiring.publishTopology(this.wiring.nextTopology(), instances);
+        await this.wiring.publishRoutes();
       },
     };
   }
 
-  /** The addresses of the nodes are known now; whoever starts later gets them as a setting. */
-  async #publishTopology(): Promise<void> {
-    const { model, token } = this.#options;
-    const topology = topologyOf(model, (service, port, index) => this.#reach(service, port, index));
-    const { setTopology } = await loadSetTopology();
-    await Promise.all(topology.nodes.map(({ address }) => setTopology(address, topology, token)));
-    this.#topology = topology;
-  }
-
-  #reach(service: string, port: string, index = 0): string {
-    const instance = this.#instancesOf(service)[index];
-    if (!instance) throw new OrchestratorError('USAGE', `There is no ${service}-${index}.`);
-    return instance.address(port);
-  }
-
-  #launch(instance: ProcessInstance): Launch {
-    const { model, token, release, settings } = this.#options;
+  #launch(instance: ProcessInstance, change: LaunchChange, beside: boolean): Launch {
+    const { token, settings } = this.#options;
     const { spec } = instance;
-    const at = {
-      instance: spec.name,
-      index: spec.index,
-      // After its first start an instance keeps the port that it was given.
-      listen: (port: string) => instance.addresses[port] ?? `127.0.0.1:${this.#firstPort(instance, port)}`,
-      reach: (service: string, port: string, index?: number) =>
-        service === spec.service && index === spec.index ? at.listen(port) : this.#reach(service, port, index),
-      replicas: (service: string) => serviceOf(model, service).replicas,
-      topology: this.#topology,
-      namespaces: model.namespaces,
-    };
-    const own = environmentOf(spec, at, { RUN_TOKEN: token, LOG_FORMAT: 'json', WATCH_STDIN: 'true', ...settings });
-    const [command, ...args] = programOf(spec.spec, release);
+    const at = surroundingsOf(
+      this.#model,
+      spec,
+      {
+        // Started again after its end, an instance keeps the ports that it was given.
+        listen: ({ name }, port) =>
+          (beside || name !== instance.name ? undefined : instance.addresses[port]) ?? this.#anyOrFixed(spec, port),
+        direct: ({ name }, port) => this.#instances.find((other) => other.name === name)?.addresses[port],
+        edgeListen: (fixedPort) => `127.0.0.1:${fixedPort}`,
+        fixed: (route) => this.wiring.endpoint(route),
+      },
+      this.wiring.topologyIfKnown,
+    );
+    const own = environmentOf(spec, at, {
+      // The edge is told its routes when there is somebody to forward to.
+      ...(spec.spec.edge && { ROUTES: undefined }),
+      RUN_TOKEN: token,
+      LOG_FORMAT: 'json',
+      WATCH_STDIN: 'true',
+      ...settings,
+      ...change.settings,
+      ...change.once,
+    });
+    if (change.build?.kind !== 'program') throw new Error(`${spec.name} has no program`);
+    const [command, ...args] = change.build.command;
     return { command, args, env: { ...inheritedEnvironment(), ...own } };
   }
 
-  #firstPort({ spec }: ProcessInstance, port: string): number {
-    return this.#options.ports === 'free' ? 0 : hostPort(spec, port);
+  /** What is behind the edge needs no port that anybody knows. */
+  #anyOrFixed(spec: InstanceSpec, port: string): string {
+    const isFixed = this.#options.ports === 'fixed' && !isBehindEdge(spec.spec);
+    return `127.0.0.1:${isFixed ? fixedPortOf(spec, port) : 0}`;
   }
 
-  /** Callers before those whom they call, so that what is in flight can finish. */
+  async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
+    const spec = serviceOf(this.#model, service);
+    const model = { ...this.#model, services: { [service]: spec } };
+    for (const step of buildSteps({ ...this.#options, model, signal })) await step.run(report);
+    return { kind: 'program', command: this.#programs.pin(service, spec, this.#options.release) };
+  }
+
+  /** Callers before those whom they call, so that what is in flight can finish; the edge goes with the callers. */
   async stop(drainMs: number): Promise<void> {
-    const nodes = this.instances.filter(({ spec }) => spec.spec.node);
-    const others = this.instances.filter(({ spec }) => !spec.spec.node);
+    const nodes = this.#instances.filter(({ spec }) => spec.spec.node);
+    const others = this.#instances.filter(({ spec }) => !spec.spec.node);
     const deadline = Date.now() + drainMs;
     await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
     await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
+    this.#programs.remove();
   }
 }
-
-/** Brings gRPC with it, so it is loaded while the nodes start. */
-const loadSetTopology = () => import('../../platform/set-topology.ts');
 
 /** Reports the first failure only when all have ended up somewhere, so that none is left half started. */
 const startTogether = async (instances: readonly ProcessInstance[]): Promise<void> => {

@@ -1,0 +1,130 @@
+import type { Instance } from '../drivers/instance.ts';
+import { OrchestratorError } from '../errors.ts';
+import { hasEdge, type RouteSpec, routesOf } from '../model/routes.ts';
+import { topologyOf } from '../model/topology.ts';
+import type { PlatformModel, Topology } from '../model/types.ts';
+
+/** Brings gRPC with it, so it is loaded while the first instances start. */
+export const loadControlCalls = () => import('./control-calls.ts');
+
+export interface WiringParts {
+  /** Changes when a service is scaled. */
+  readonly model: () => PlatformModel;
+  readonly instances: () => readonly Instance[];
+  /** What the edge binds for a fixed port. */
+  readonly edgeListen: (fixedPort: number) => string;
+  /** How this machine reaches what the edge has bound, where that is not the same. */
+  readonly reachEdge?: (route: string) => string | undefined;
+  readonly token: string;
+}
+
+/** Who finds whom: the topology, which gateways and nodes are told, and the routes of the edge. Their only writer. */
+export class Wiring {
+  readonly #parts: WiringParts;
+  #topology: Topology | undefined;
+  #bound: ReadonlyMap<string, string> = new Map();
+
+  constructor(parts: WiringParts) {
+    this.#parts = parts;
+  }
+
+  get topology(): Topology {
+    if (this.#topology) return this.#topology;
+    throw new OrchestratorError('UNHEALTHY', 'The nodes have not started: there is no topology yet.');
+  }
+
+  get topologyIfKnown(): Topology | undefined {
+    return this.#topology;
+  }
+
+  /** The nodes of the model with their instances' addresses and the next epoch; `moved` are at other ones. */
+  nextTopology(moved: ReadonlyMap<string, string> = new Map()): Topology {
+    const epoch = BigInt(this.#topology?.epoch ?? 0) + 1n;
+    return topologyOf(
+      this.#parts.model(),
+      (service, port, index) => {
+        const name = `${service}-${index}`;
+        const address = moved.get(name) ?? this.#instance(name)?.innerAddresses[port];
+        if (address === undefined) throw new OrchestratorError('UNHEALTHY', `${name} has no address yet.`);
+        return address;
+      },
+      epoch,
+    );
+  }
+
+  #instance(name: string): Instance | undefined {
+    return this.#parts.instances().find((instance) => instance.name === name);
+  }
+
+  /** What the compose file has given everybody at start. */
+  assume(topology: Topology): void {
+    this.#topology = topology;
+  }
+
+  /**
+   * Tells the nodes, then the gateways. Those that do not answer are passed over: a node that comes back asks nobody,
+   * but is told when it is started, and a gateway learns of a newer epoch from the nodes.
+   */
+  async publishTopology(topology: Topology, only?: readonly Instance[]): Promise<void> {
+    const { setTopology } = await loadControlCalls();
+    const { token } = this.#parts;
+    this.#topology = topology;
+    const told = (only ?? this.#parts.instances()).filter(isUp);
+    const nodes = told.filter(({ spec }) => spec.spec.node);
+    const gateways = told.filter(({ service }) => service === 'gateway');
+    for (const group of [nodes, gateways]) {
+      const tell = (instance: Instance) => setTopology(controlAddress(instance), topology, { token });
+      const results = await Promise.allSettled(group.map(tell));
+      if (only === undefined) continue;
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  get #edge(): Instance | undefined {
+    return this.#parts.instances().find(({ spec }) => spec.spec.edge);
+  }
+
+  /** Every fixed port to the instances behind it; `targets` stands in for those of one instance. */
+  async publishRoutes(targets: (instance: Instance) => readonly Instance['innerAddresses'][] = own): Promise<void> {
+    const edge = this.#edge;
+    if (!edge || !isUp(edge)) return;
+    const { setRoutes } = await loadControlCalls();
+    const routes = routesOf(this.#parts.model()).map((route) => ({
+      name: route.name,
+      listen: this.#parts.edgeListen(route.fixedPort),
+      targets: this.#targetsOf(route, targets),
+    }));
+    this.#bound = await setRoutes(edge.address('admin'), routes, { token: this.#parts.token });
+  }
+
+  #targetsOf({ port, instances }: RouteSpec, targets: (instance: Instance) => readonly Instance['innerAddresses'][]) {
+    return instances.flatMap(({ name }) => {
+      const instance = this.#instance(name);
+      return instance ? targets(instance).flatMap((addresses) => addresses[port] ?? []) : [];
+    });
+  }
+
+  /** HOST:PORT for callers on this machine: the edge's; without an edge, the first instance's own. */
+  endpoint(route: string): string | undefined {
+    const { model, reachEdge } = this.#parts;
+    if (hasEdge(model())) return reachEdge ? reachEdge(route) : this.#bound.get(route);
+    const spec = routesOf(model()).find(({ name }) => name === route);
+    const [first] = spec?.instances ?? [];
+    return first && spec && this.#instance(first.name)?.addresses[spec.port];
+  }
+
+  /** All of them by name. */
+  get endpoints(): Readonly<Record<string, string>> {
+    const known = routesOf(this.#parts.model()).map(({ name }) => [name, this.endpoint(name)] as const);
+    return Object.fromEntries(known.filter((entry): entry is [string, string] => entry[1] !== undefined));
+  }
+}
+
+/** An instance without a process, or that was stopped in its tracks, is not waited for. */
+const isUp = ({ state }: Instance): boolean => state === 'ready' || state === 'unready';
+
+const own = ({ innerAddresses }: Instance): readonly Instance['innerAddresses'][] => [innerAddresses];
+
+/** ControlService of a gateway is on its admin port, that of a node on its gRPC port. */
+export const controlAddress = ({ spec, addresses }: Pick<Instance, 'spec' | 'addresses'>): string =>
+  addresses[spec.spec.node?.port ?? spec.spec.probe] ?? '';
