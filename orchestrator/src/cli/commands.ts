@@ -5,6 +5,7 @@ import { downCommand } from './commands/down.ts';
 import { emitCommand } from './commands/emit.ts';
 import { deleteCommand, getCommand, putCommand } from './commands/entries.ts';
 import { instanceCommands } from './commands/instances.ts';
+import { loadCommand } from './commands/load.ts';
 import { logsCommand } from './commands/logs.ts';
 import { observeCommand } from './commands/observe.ts';
 import { rolloutCommand } from './commands/rollout.ts';
@@ -25,6 +26,7 @@ export const commands: readonly (() => Command)[] = [
   putCommand,
   deleteCommand,
   callCommand,
+  loadCommand,
   testCommand,
   doctorCommand,
   emitCommand,

@@ -1,0 +1,19 @@
+/**
+ * What is wrong with an answer although it is no error:
+ * - `lost`: an acknowledged write is gone, although nobody overwrote or deleted it
+ * - `stale`: an older value or version than one that was acknowledged, or seen, before the request was sent
+ * - `wrong`: what no order of the writes explains: a value under another version, a refused write that took effect, one
+ *   that took effect twice, bytes that nobody wrote
+ */
+export interface Flaw {
+  readonly kind: 'lost' | 'stale' | 'wrong';
+  /** Classes it in the report: no key, no number. */
+  readonly why: string;
+}
+
+export const flaw = (kind: Flaw['kind'], why: string): Flaw => ({ kind, why });
+
+/** What was answered to a read. */
+export type Seen =
+  | { readonly found: true; readonly version: bigint | undefined; readonly body: Buffer }
+  | { readonly found: false };
