@@ -17,6 +17,7 @@ import (
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
+	"bimetal.dev/gateway/internal/logging"
 	"bimetal.dev/gateway/internal/process"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -71,7 +72,7 @@ func Start(c *Config, log *slog.Logger) (*Edge, error) {
 		addresses[route.GetName()] = route.GetListen()
 	}
 	addresses["admin"] = e.adminLn.Addr().String()
-	log.Info("listening", "addresses", addresses, "contract_revision", contract.Revision,
+	log.Log(context.Background(), logging.Always, "listening", "addresses", addresses, "contract_revision", contract.Revision,
 		"contract_digest", contract.Digest, "pid", os.Getpid())
 	if cap(e.places) < c.MaxConnections {
 		log.Warn("fewer connections than max_connections: the limit of open files is low", "connections", cap(e.places))

@@ -21,6 +21,7 @@ import (
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
+	"bimetal.dev/gateway/internal/logging"
 	"bimetal.dev/gateway/internal/middleware"
 	"bimetal.dev/gateway/internal/namespaces"
 	"bimetal.dev/gateway/internal/node"
@@ -72,7 +73,7 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 		_ = g.publicLn.Close()
 		return nil, fmt.Errorf("%w: admin-listen %s: %w", process.ErrListen, c.AdminListen, err)
 	}
-	log.Info("listening", "addresses", map[string]string{
+	log.Log(context.Background(), logging.Always, "listening", "addresses", map[string]string{
 		"http": g.publicLn.Addr().String(), "admin": g.adminLn.Addr().String(),
 	}, "contract_revision", contract.Revision, "contract_digest", contract.Digest, "pid", os.Getpid())
 
@@ -103,7 +104,7 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 // connect begins the connections to the nodes.
 func (g *Gateway) connect() *cluster.Cluster {
 	seen, metrics := &node.Seen{}, node.NewMetrics(g.metrics)
-	return cluster.New(g.config.Topology, func(name, address string) *node.Node {
+	return cluster.New(g.config.Topology, g.metrics, func(name, address string) *node.Node {
 		return node.Start(node.Options{
 			Name: name, Address: address, RunToken: g.config.RunToken, Seen: seen, Metrics: metrics, Log: g.log,
 			Exchange: g.records.Exchange, Window: g.config.Window, Silence: g.config.NodeSilence,

@@ -13,6 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
+// Always is the level of what is written whatever the level of the log: the line that says where the process listens,
+// for whoever started it waits for that. It stands in the log as info.
+const Always = slog.Level(100)
+
 // timeFormat is RFC 3339 with milliseconds; times are in UTC.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
@@ -21,7 +25,7 @@ func New(output *os.File, format, level, service, instance string) *slog.Logger 
 	var handler slog.Handler
 	if format == "pretty" || format == "auto" && term.IsTerminal(int(output.Fd())) {
 		handler = tint.NewTextHandler(output, &tint.Options{
-			Level: Level(level), TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(output.Fd())),
+			Level: Level(level), TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(output.Fd())), ReplaceAttr: lower,
 		})
 	} else {
 		handler = NewJSON(output, level)
@@ -47,6 +51,7 @@ func shape(groups []string, attribute slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return attribute
 	}
+	attribute = lower(groups, attribute)
 	switch attribute.Key {
 	case slog.TimeKey:
 		if t, ok := attribute.Value.Any().(time.Time); ok {
@@ -56,6 +61,14 @@ func shape(groups []string, attribute slog.Attr) slog.Attr {
 		if level, ok := attribute.Value.Any().(slog.Level); ok {
 			return slog.String(slog.LevelKey, strings.ToLower(level.String()))
 		}
+	}
+	return attribute
+}
+
+// lower gives Always its place among the levels.
+func lower(_ []string, attribute slog.Attr) slog.Attr {
+	if attribute.Key == slog.LevelKey && attribute.Value.Any() == Always {
+		return slog.Any(slog.LevelKey, slog.LevelInfo)
 	}
 	return attribute
 }
