@@ -5,6 +5,10 @@ import type { Window } from './windows.ts';
 const problems = ['failed', 'lost', 'stale', 'wrong', 'notSent'] as const;
 const colours = { failed: '#d62728', lost: '#9467bd', stale: '#ff7f0e', wrong: '#8c564b', notSent: '#7f7f7f' } as const;
 
+const nameOf = (what: (typeof problems)[number]): string => (what === 'notSent' ? 'not sent' : what);
+const stoodStill = 'the load stood still';
+const nameTextStyle = { align: 'left' } as const;
+
 /** An SVG, drawn by ECharts without a browser. */
 export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<string> => {
   const echarts = await import('echarts');
@@ -21,6 +25,7 @@ export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<st
     data,
     ...more,
   });
+  const occurred = problems.filter((what) => windows.some((window) => window[what] > 0));
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
@@ -29,7 +34,7 @@ export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<st
       left: 'center',
       textStyle: { fontSize: 15 },
     },
-    legend: { top: 28 },
+    legend: { top: 32, itemGap: 28, data: ['answers a second', 'p99', 'p50', stoodStill, ...occurred.map(nameOf)] },
     grid: [
       { left: 70, right: 30, top: 80, height: 170 },
       { left: 70, right: 30, top: 300, height: 230 },
@@ -43,9 +48,9 @@ export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<st
       ...(index === 2 && { name: 'seconds', nameLocation: 'middle', nameGap: 26 }),
     })),
     yAxis: [
-      { type: 'value', gridIndex: 0, name: 'answers a second', min: 0 },
-      { type: 'log', gridIndex: 1, name: 'ms from the time at which it was due', nameLocation: 'end', min: 0.1 },
-      { type: 'value', gridIndex: 2, name: 'in a window', min: 0, minInterval: 1 },
+      { type: 'value', gridIndex: 0, name: 'answers a second', nameTextStyle, min: 0 },
+      { type: 'log', gridIndex: 1, name: 'ms from the time at which it was due', nameTextStyle, min: 0.1 },
+      { type: 'value', gridIndex: 2, name: 'in a window', nameTextStyle, min: 0, minInterval: 1 },
     ],
     series: [
       line(
@@ -64,20 +69,20 @@ export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<st
         over(({ p50 }) => Math.max(0.1, p50)),
       ),
       line(
-        'the load stood still',
+        stoodStill,
         1,
         over(({ stall }) => Math.max(0.1, stall)),
         { lineStyle: { width: 1, type: 'dotted', color: '#999999' }, itemStyle: { color: '#999999' } },
       ),
-      ...problems.map((what) => ({
-        name: what === 'notSent' ? 'not sent' : what,
+      ...occurred.map((what) => ({
+        name: nameOf(what),
         type: 'bar',
         stack: 'problems',
         barMinWidth: 1,
         itemStyle: { color: colours[what] },
         xAxisIndex: 2,
         yAxisIndex: 2,
-        data: over((window) => window[what]).filter(([, count]) => count > 0),
+        data: over((window) => window[what]),
       })),
     ],
   });

@@ -16,7 +16,8 @@ export interface Incident {
   readonly key: string;
 }
 
-const maxIncidents = 50;
+/** Of each kind: many errors must not hide the one wrong answer. */
+const maxIncidents = 20;
 
 /** Milliseconds since the begin. */
 export interface Times {
@@ -125,6 +126,7 @@ export class Recorder {
   }
 
   #incident(incident: Incident): void {
-    if (this.incidents.length < maxIncidents) this.incidents.push(incident);
+    const alike = this.incidents.filter(({ what }) => what === incident.what);
+    if (alike.length < maxIncidents) this.incidents.push(incident);
   }
 }

@@ -1,7 +1,10 @@
 // Plays a trace through the gateway as a cache-aside client: read; on a miss, write.
 import { build, type Histogram } from 'hdr-histogram-js';
-import { Pool } from 'undici';
 import { ownerOf } from '../../../contract/ts/ownership.ts';
+import { Client } from '../load/client.ts';
+import { seenOf } from '../load/operations.ts';
+import { Schedule } from '../load/schedule.ts';
+import { failureOf } from '../load/verdict.ts';
 import { ExactLru } from './lru.ts';
 import { isValueOf, pageKey, pagePath, pageValue } from './page.ts';
 import { makeRoom, type ReplayTarget, type Room, removeRoom } from './room.ts';
@@ -63,7 +66,7 @@ const courseStep = 10_000;
 
 /** One run: the counts grow while it plays. */
 class Replay {
-  readonly #pool: Pool;
+  readonly #client: Client;
   readonly #room: Room;
   readonly #valueBytes: number;
   readonly readLatency = histogram();
@@ -80,8 +83,8 @@ class Replay {
   #courseHits = 0;
   #courseLruHits = 0;
 
-  constructor(pool: Pool, target: ReplayTarget, room: Room, valueBytes: number) {
-    this.#pool = pool;
+  constructor(client: Client, target: ReplayTarget, room: Room, valueBytes: number) {
+    this.#client = client;
     this.#room = room;
     this.#valueBytes = valueBytes;
     const perNode = Math.floor(room.quotaBytes / room.entryBytes);
@@ -105,21 +108,18 @@ class Replay {
   /** One reference: the read and, on a miss, the write. */
   async play(page: number, node: NodeCounts, intended: number): Promise<void> {
     const path = pagePath(this.#room.namespace, page);
-    try {
-      const response = await this.#pool.request({ method: 'GET', path });
-      const body = await response.body.text();
-      this.readLatency.recordValue(microseconds(intended));
-      if (response.statusCode === 200) {
-        if (!isValueOf(page, body)) this.#count('wrong value');
-        this.hits += 1;
-        node.hits += 1;
-      } else if (response.statusCode === 404) {
-        this.misses += 1;
-        node.misses += 1;
-        await this.#write(path, page);
-      } else this.#count(`read: ${response.statusCode} ${reasonOf(body)}`);
-    } catch (error) {
-      this.#count(`read: ${error instanceof Error ? error.message : String(error)}`);
+    const outcome = await this.#client.ask({ method: 'GET', path });
+    const seen = seenOf(outcome);
+    if (outcome.kind === 'answer') this.readLatency.recordValue(microseconds(intended));
+    if (seen === undefined) this.#count(`read: ${failureOf(outcome).why}`);
+    else if (seen.found) {
+      if (!isValueOf(page, seen.body.toString())) this.#count('wrong value');
+      this.hits += 1;
+      node.hits += 1;
+    } else {
+      this.misses += 1;
+      node.misses += 1;
+      await this.#write(path, page);
     }
     this.references += 1;
     if (this.references % courseStep === 0) this.#recordCourse();
@@ -128,17 +128,12 @@ class Replay {
   async #write(path: string, page: number): Promise<void> {
     const from = performance.now();
     const headers = { 'content-type': 'application/json' };
-    const response = await this.#pool.request({
-      method: 'PUT',
-      path,
-      headers,
-      body: pageValue(page, this.#valueBytes),
-    });
-    const body = await response.body.text();
-    this.writeLatency.recordValue(microseconds(from));
+    const body = pageValue(page, this.#valueBytes);
+    const outcome = await this.#client.ask({ method: 'PUT', path, headers, body });
+    if (outcome.kind === 'answer') this.writeLatency.recordValue(microseconds(from));
     this.writes += 1;
-    if (response.statusCode !== 201 && response.statusCode !== 204)
-      this.#count(`write: ${response.statusCode} ${reasonOf(body)}`);
+    if (outcome.kind === 'broken' || (outcome.status !== 201 && outcome.status !== 204))
+      this.#count(`write: ${failureOf(outcome).why}`);
   }
 
   #count(what: string): void {
@@ -157,15 +152,14 @@ class Replay {
   }
 }
 
-const reasonOf = (body: string): string => /"reason":"([A-Z_]+)"/.exec(body)?.[1] ?? '';
-
 /** Waits until the intended time of the next reference; returns that time. */
 const pacer = (rate: number | undefined): (() => Promise<number> | number) => {
   if (rate === undefined) return () => performance.now();
+  const schedule = new Schedule([{ rate, seconds: Number.POSITIVE_INFINITY }]);
   const begin = performance.now();
-  let sent = 0;
   return async () => {
-    const intended = begin + (sent++ * 1_000) / rate;
+    const intended = begin + (schedule.next ?? 0);
+    schedule.take();
     while (performance.now() < intended) await new Promise((resolve) => setTimeout(resolve, 1));
     return intended;
   };
@@ -206,12 +200,8 @@ const feed = async (run: Replay, options: ReplayOptions): Promise<void> => {
 export const replay = async (target: ReplayTarget, options: ReplayOptions): Promise<ReplayResult> => {
   const { signal, onProgress, ...settings } = options;
   const room = await makeRoom(target, options.entries, options.valueBytes);
-  const pool = new Pool(target.gatewayUrl, {
-    connections: options.connections,
-    headersTimeout: 10_000,
-    bodyTimeout: 10_000,
-  });
-  const run = new Replay(pool, target, room, options.valueBytes);
+  const client = new Client({ urls: [target.gatewayUrl], connections: options.connections, timeoutMs: 10_000 });
+  const run = new Replay(client, target, room, options.valueBytes);
   const errors = (): number => Object.values(run.errors).reduce((sum, count) => sum + count, 0);
   const progress = setInterval(
     () => onProgress?.({ references: run.references, hits: run.hits, misses: run.misses, errors: errors() }),
@@ -243,7 +233,7 @@ export const replay = async (target: ReplayTarget, options: ReplayOptions): Prom
     };
   } finally {
     clearInterval(progress);
-    await pool.close();
+    await client.close();
     await removeRoom(target, room);
   }
 };
