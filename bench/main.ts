@@ -40,7 +40,7 @@ const { httpGet, nodeLost } = await (async () => {
     quiet: true,
   });
   say('a node is lost');
-  const nodeLost = await measureNodeLost(platform);
+  const nodeLost = await measureNodeLost(platform, rounds, quick ? 1 : 10);
   say('HTTP GET');
   const httpGet = versions.wrk === undefined ? undefined : await measureHttpGet(platform, rounds, seconds);
   return { httpGet, nodeLost };

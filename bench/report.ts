@@ -53,14 +53,22 @@ ${lines.join('\n')}`;
 
 const lostTable = (
   rows: readonly NodeLostRow[],
-): string => `| fault | p99 of the other's keys, before → while it is away | failed for the other's keys | its own keys fail with | slowest of those | served again after its return |
-| --- | --- | --- | --- | --- | --- |
+): string => `| fault | p99 of the other's keys before | while it is away | after its return | their requests | failed | not right | its own keys fail with | slowest of its own | served again after |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${rows
   .map(
     (row) =>
-      `| ${row.fault} | ${row.p99Before.toFixed(1)} → ${row.p99During.toFixed(1)} ms | ${row.otherFailed} | ${row.ownReasons.join(', ')} | ${row.ownSlowest.toFixed(0)} ms | ${row.servedAgain.toFixed(0)} ms |`,
+      `| ${row.fault} | ${figure(row.p99Before, 1)} ms | ${figure(row.p99During, 1)} ms | ${figure(row.p99After, 1)} ms | ${count(row.otherRequests)} | ${row.otherFailed} | ${row.otherFlaws} | ${row.ownReasons.join(', ')} | ${figure(row.ownSlowest)} ms | ${figure(row.servedAgain)} ms |`,
   )
   .join('\n')}`;
+
+const lostText = (rows: readonly NodeLostRow[]): string => {
+  const [row] = rows;
+  if (row === undefined) return 'Not measured.';
+  return `1,000 requests a second through the gateway for keys of the node that stays, one in five a write, and 200 a second for keys
+of the node that goes; windows of ${row.windowSeconds} s, medians with the smallest and the largest of the rounds. Latency from the time at
+which a request was due. The load itself stood still for ${figure(row.stall, 1)} ms (p99): below that it cannot tell.`;
+};
 
 const markdown = (
   report: BenchReport,
@@ -98,7 +106,7 @@ and value.
 
 ## A node is lost
 
-1,000 requests a second through the gateway, one in five a write; the load's own resolution is some milliseconds.
+${lostText(report.nodeLost)}
 
 ${lostTable(report.nodeLost)}
 `;
