@@ -8,8 +8,8 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { channelOptions } from '../../../contract/ts/client.ts';
 import { fromServiceError } from '../../../contract/ts/errors.ts';
+import { channelOptions } from '../../../contract/ts/unary.ts';
 import { messageOf, OrchestratorError } from '../errors.ts';
 import { ReflectionClient } from '../reflection/reflection-client.ts';
 import { requireRun } from '../run/control-client.ts';

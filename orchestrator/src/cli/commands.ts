@@ -9,6 +9,7 @@ import { loadCommand } from './commands/load.ts';
 import { logsCommand } from './commands/logs.ts';
 import { observeCommand } from './commands/observe.ts';
 import { rolloutCommand } from './commands/rollout.ts';
+import { scaleCommand } from './commands/scale.ts';
 import { scriptCommands } from './commands/scripts.ts';
 import { statusCommand } from './commands/status.ts';
 import { testCommand } from './commands/test.ts';
@@ -22,6 +23,7 @@ export const commands: readonly (() => Command)[] = [
   logsCommand,
   ...instanceCommands,
   rolloutCommand,
+  scaleCommand,
   getCommand,
   putCommand,
   deleteCommand,

@@ -12,7 +12,7 @@ import { printJson } from './output.ts';
 /** The status page alone: it looks at instances from outside and can neither start nor stop them. */
 export const observe = async (options: ObserveOptions): Promise<void> => {
   const targets = parseTargets(options.observe);
-  using monitor = new Monitor(
+  using monitor = new Monitor(() =>
     targets.map(({ name, service, url }): Target => ({ name, service, probeUrl: () => url })),
   );
   const app = createDashboard({

@@ -18,6 +18,8 @@ export interface Driver {
   readonly wiring: Wiring;
   /** Builds what changed of a service, and keeps the result for generations to come. */
   build(service: string, signal: AbortSignal, report: Report): Promise<Build>;
+  /** Gives a service so many instances in the model and answers them; new ones are still to be started. */
+  resize(service: string, replicas: number): readonly Instance[];
   /** Ends all instances: drains them for at most `drainMs`, then kills. Never throws. */
   stop(drainMs: number): Promise<void>;
 }

@@ -1,6 +1,5 @@
 import { type InstanceSpec, instancesOf } from './instances.ts';
 import { hasEdge, isBehindEdge, routeName, routesOf } from './routes.ts';
-import { topologyOf } from './topology.ts';
 import type { PlatformModel, Surroundings, Topology } from './types.ts';
 
 /** How the instances of one driver are reached. HOST:PORT each; undefined: not known yet. */
@@ -33,6 +32,13 @@ export const surroundingsOf = (
     if (address === undefined) throw new Error(`${instance.name} asks for ${service}-${index}, which has no address`);
     return address;
   };
+  /** Of a node. A topology may still have one that the model has no more, or not yet one that it has. */
+  const fixedAddressOf = (name: string): string | undefined => {
+    const peer = Object.keys(model.services)
+      .flatMap((service) => instancesOf(model, service))
+      .find((other) => other.name === name);
+    return peer?.spec.node && fixed(peer, peer.spec.node.port);
+  };
   return {
     instance: instance.name,
     index: instance.index,
@@ -42,7 +48,10 @@ export const surroundingsOf = (
     direct: (service, port) =>
       instancesOf(model, service).map((peer) => ({ name: peer.name, address: addressing.direct(peer, port) ?? '' })),
     topology,
-    fixedTopology: topology && topologyOf(model, reach, BigInt(topology.epoch)),
+    fixedTopology: topology && {
+      ...topology,
+      nodes: topology.nodes.map((node) => ({ ...node, address: fixedAddressOf(node.name) ?? node.address })),
+    },
     routes: routes.map(({ name, fixedPort, port, instances }) => ({
       name,
       listen: addressing.edgeListen(fixedPort),

@@ -1,5 +1,4 @@
 import { credentials } from '@grpc/grpc-js';
-import { channelOptions, unary } from '../../../contract/ts/client.ts';
 import {
   ControlServiceClient,
   DescribeRequest,
@@ -9,6 +8,7 @@ import {
   type SetTopologyResponse,
 } from '../../../contract/ts/gen/bimetal/control/v1/control_service.ts';
 import { EdgeServiceClient, SetRoutesRequest } from '../../../contract/ts/gen/bimetal/control/v1/edge_service.ts';
+import { channelOptions, unary } from '../../../contract/ts/unary.ts';
 import type { Route, Topology } from '../model/types.ts';
 
 interface CallOptions {

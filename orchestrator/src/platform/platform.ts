@@ -136,6 +136,11 @@ export class Platform implements AsyncDisposable {
     return this.#parts.gate.admit([arriving]);
   }
 
+  /** In the model alone: see scale/. */
+  resize(service: string, replicas: number): readonly Instance[] {
+    return this.#parts.driver.resize(service, replicas);
+  }
+
   /** Builds what changed of a service; the running instances keep what they run. */
   build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
     return this.#parts.driver.build(service, signal, report);

@@ -62,22 +62,24 @@ export class Wiring {
   }
 
   /**
-   * Tells the nodes, then the gateways. Those that do not answer are passed over: a node that comes back asks nobody,
-   * but is told when it is started, and a gateway learns of a newer epoch from the nodes.
+   * Tells the nodes, group after group, then the gateways, and answers how many entries the nodes erased. Nodes that
+   * are down are passed over: they are given the topology when they start.
    */
-  async publishTopology(topology: Topology, only?: readonly Instance[]): Promise<void> {
+  async publishTopology(topology: Topology, nodes: readonly (readonly Instance[])[] = [this.#nodes]): Promise<bigint> {
     const { setTopology } = await loadControlCalls();
     const { token } = this.#parts;
     this.#topology = topology;
-    const told = (only ?? this.#parts.instances()).filter(isUp);
-    const nodes = told.filter(({ spec }) => spec.spec.node);
-    const gateways = told.filter(({ service }) => service === 'gateway');
-    for (const group of [nodes, gateways]) {
+    const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
+    let erased = 0n;
+    for (const group of [...nodes, gateways]) {
       const tell = (instance: Instance) => setTopology(controlAddress(instance), topology, { token });
-      const results = await Promise.allSettled(group.map(tell));
-      if (only === undefined) continue;
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
+      for (const { erasedEntries } of await Promise.all(group.filter(isUp).map(tell))) erased += erasedEntries;
     }
+    return erased;
+  }
+
+  get #nodes(): Instance[] {
+    return this.#parts.instances().filter(({ spec }) => spec.spec.node);
   }
 
   get #edge(): Instance | undefined {

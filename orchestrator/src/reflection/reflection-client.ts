@@ -3,7 +3,7 @@ import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufb
 import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, credentials, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
 import { load } from '@grpc/proto-loader';
-import { channelOptions } from '../../../contract/ts/client.ts';
+import { channelOptions } from '../../../contract/ts/unary.ts';
 
 /** grpc.reflection.v1.ServerReflectionRequest, as far as we ask. */
 type Question =

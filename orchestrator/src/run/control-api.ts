@@ -7,6 +7,7 @@ import { logLevels } from '../logs/record.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { RolloutLimits } from '../rollout/limits.ts';
 import { type RolloutEvent, restart, rollOut } from '../rollout/rollout.ts';
+import { type ScaleEvent, scale } from '../scale/scale.ts';
 import { CurrentChange } from './change-stream.ts';
 import { streamRecords } from './log-stream.ts';
 import type { Status } from './status.ts';
@@ -47,6 +48,8 @@ const rolloutBody = z.strictObject({
     .partial()
     .optional(),
 });
+
+const scaleBody = z.strictObject({ service: z.string(), replicas: z.number().int() });
 
 const defined = (limits: { readonly [Key in keyof RolloutLimits]?: number | undefined }): Partial<RolloutLimits> =>
   Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
@@ -90,6 +93,13 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
         signal,
         onEvent,
       }),
+    );
+  });
+
+  app.post('/v1/scale', (request, reply) => {
+    const { service, replicas } = scaleBody.parse(request.body);
+    return current.stream(reply, (_signal, onEvent: (event: ScaleEvent) => void) =>
+      scale(platform, { service, replicas, onEvent }),
     );
   });
 

@@ -6,6 +6,7 @@ import type { LogFilter } from '../logs/filter.ts';
 import type { LogRecord } from '../logs/record.ts';
 import { http } from '../process/http.ts';
 import type { RolloutEvent, RolloutOptions, RolloutReport } from '../rollout/rollout.ts';
+import type { ScaleEvent, ScaleReport } from '../scale/scale.ts';
 import { findRun, listRuns, type Run } from './run-file.ts';
 import type { InstanceStatus, Status } from './status.ts';
 
@@ -66,6 +67,15 @@ export class ControlClient {
     signal: AbortSignal,
   ): Promise<RolloutReport> {
     return this.#change('/v1/rollouts', body, onEvent, signal);
+  }
+
+  scale(
+    service: string,
+    replicas: number,
+    onEvent: (event: ScaleEvent) => void,
+    signal: AbortSignal,
+  ): Promise<ScaleReport> {
+    return this.#change('/v1/scale', { service, replicas }, onEvent, signal);
   }
 
   /** A change of the platform, whose events come as lines and whose last line is its result. */

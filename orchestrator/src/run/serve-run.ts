@@ -23,7 +23,7 @@ export interface ServeOptions {
 
 /** What an owner offers while its platform runs: the control API for other commands, the status page for people. */
 export const serveRun = async (platform: Platform, { statusPort, onStop }: ServeOptions): Promise<ServedRun> => {
-  const monitor = new Monitor(
+  const monitor = new Monitor(() =>
     platform.instances.map((instance) => ({
       name: instance.name,
       service: instance.service,

@@ -29,14 +29,14 @@ const unknown: Health = { ready: false, figures: undefined, rates: undefined, hi
 
 /** Looks at every target once a second: is it ready, and what do its metrics say. */
 export class Monitor implements Disposable {
-  readonly #targets: readonly Target[];
+  readonly #targets: () => readonly Target[];
   readonly #health = new Map<string, Health>();
   readonly #lastLook = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
   #looking = false;
 
-  constructor(targets: readonly Target[]) {
+  constructor(targets: () => readonly Target[]) {
     this.#targets = targets;
     this.#timer = setInterval(() => void this.#look(), lookEveryMs);
     void this.#look();
@@ -55,7 +55,7 @@ export class Monitor implements Disposable {
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
-    await Promise.all(this.#targets.map((target) => this.#lookAt(target)));
+    await Promise.all(this.#targets().map((target) => this.#lookAt(target)));
     this.#looking = false;
     for (const listener of [...this.#listeners]) listener();
   }

@@ -16,6 +16,7 @@ import {
   publishedPorts,
   routePorts,
 } from '../../model/compose.ts';
+import { customise } from '../../model/customise.ts';
 import { drivenInstances, type InstanceSpec, instancesOf, serviceOf } from '../../model/instances.ts';
 import { portOf } from '../../model/routes.ts';
 import { topologyOf } from '../../model/topology.ts';
@@ -56,8 +57,10 @@ export class ContainerDriver implements Driver {
   readonly #ports = new Map<string, number>();
   /** What each service was started from. */
   readonly #images = new Map<string, string>();
-  readonly #model: PlatformModel;
-  readonly #instances: ContainerInstance[];
+  #model: PlatformModel;
+  #instances: ContainerInstance[];
+  /** Also those that a change of the number of instances left out: they are to be ended, too. */
+  readonly #everStarted = new Set<ContainerInstance>();
   #running: { down: (options: { timeout: number }) => Promise<unknown> } | undefined;
   readonly #ownFiles = new Set<string>();
 
@@ -105,6 +108,14 @@ export class ContainerDriver implements Driver {
 
   get instances(): readonly ContainerInstance[] {
     return this.#instances;
+  }
+
+  resize(service: string, replicas: number): readonly ContainerInstance[] {
+    this.#model = customise(this.#model, { services: { [service]: { replicas } } });
+    const known = new Map(this.#instances.map((instance) => [instance.name, instance]));
+    for (const instance of this.#instances) this.#everStarted.add(instance);
+    this.#instances = drivenInstances(this.#model).map((spec) => known.get(spec.name) ?? this.#makeInstance(spec));
+    return this.#instances.filter((instance) => instance.service === service);
   }
 
   #makeInstance(spec: InstanceSpec): ContainerInstance {
@@ -265,8 +276,9 @@ export class ContainerDriver implements Driver {
   }
 
   async stop(drainMs: number): Promise<void> {
-    const nodes = this.instances.filter(({ spec }) => spec.spec.node);
-    const others = this.instances.filter(({ spec }) => !spec.spec.node);
+    const all = [...new Set([...this.#everStarted, ...this.#instances])];
+    const nodes = all.filter(({ spec }) => spec.spec.node);
+    const others = all.filter(({ spec }) => !spec.spec.node);
     const deadline = Date.now() + drainMs;
     await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
     await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));

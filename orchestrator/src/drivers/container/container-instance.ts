@@ -35,7 +35,7 @@ export class ContainerInstance extends Instance {
   /** Compose has started its container, which is not healthy yet. */
   async follow(container: Container): Promise<void> {
     if (this.#generation) return;
-    this.#generation = this.#wrap(container, {});
+    this.#generation = this.#wrap(container, {}, false);
     this.starts += 1;
     this.setState('starting');
     await this.#generation.followLogs(0);
@@ -49,12 +49,18 @@ export class ContainerInstance extends Instance {
     this.setState('ready');
   }
 
-  #wrap(container: Container, change: LaunchChange, number = ++this.#generations): ContainerGeneration {
+  #wrap(
+    container: Container,
+    change: LaunchChange,
+    isOurs: boolean,
+    number = ++this.#generations,
+  ): ContainerGeneration {
     return new ContainerGeneration({
       spec: this.spec,
       number,
       change,
       container,
+      isOurs,
       hub: this.hub,
       openLogs: this.#openLogs,
       onEnd: (generation, exitCode) => {
@@ -80,6 +86,8 @@ export class ContainerInstance extends Instance {
   }
 
   async start(): Promise<void> {
+    // Added to a platform that runs already, it was not in the compose file.
+    if (!this.#generation) return this.#startFirst();
     const { State } = await this.#own.container.inspect();
     if (State.Running) throw new OrchestratorError('USAGE', `${this.name} runs already (it is ${this.state}).`);
     this.starts += 1;
@@ -95,6 +103,18 @@ export class ContainerInstance extends Instance {
     this.setState('ready');
   }
 
+  async #startFirst(): Promise<void> {
+    this.setState('starting');
+    try {
+      const next = await this.startNext({});
+      await next.whenReady();
+      this.adopt(next);
+    } catch (error) {
+      this.setState('failed', messageOf(error));
+      throw error;
+    }
+  }
+
   /** What held for one start of a container stands in it for good: it is made anew, at the same ports. */
   async #startAnew(): Promise<void> {
     const { number } = this.#own;
@@ -103,7 +123,7 @@ export class ContainerInstance extends Instance {
   }
 
   async #follow(launched: Launched, change: LaunchChange, number?: number): Promise<ContainerGeneration> {
-    const generation = this.#wrap(launched.container, change, number);
+    const generation = this.#wrap(launched.container, change, true, number);
     Object.assign(generation, { addresses: launched.addresses, innerAddresses: launched.innerAddresses });
     await generation.followLogs(0);
     return generation;
@@ -140,7 +160,7 @@ export class ContainerInstance extends Instance {
     if (this.#generation) this.setState('stopping');
     const all = [this.#generation, ...this.#others].filter((generation) => generation !== undefined);
     await Promise.all(all.map((generation) => generation.endWithin(ms)));
-    await Promise.all(all.filter(({ number }) => number > 1).map((generation) => generation.remove()));
+    await Promise.all(all.filter((generation) => generation.isOurs).map((generation) => generation.remove()));
     if (this.#generation) this.setState('stopped');
   }
 

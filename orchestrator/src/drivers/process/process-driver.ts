@@ -2,6 +2,7 @@ import { buildSteps } from '../../build/build.ts';
 import { OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
 import type { LogHub } from '../../logs/hub.ts';
+import { customise } from '../../model/customise.ts';
 import { drivenInstances, type InstanceSpec, serviceOf, startOrder } from '../../model/instances.ts';
 import { fixedPortOf, isBehindEdge, routesOf } from '../../model/routes.ts';
 import { environmentOf } from '../../model/settings.ts';
@@ -42,6 +43,8 @@ export class ProcessDriver implements Driver {
   readonly #programs: PinnedPrograms;
   #model: PlatformModel;
   #instances: ProcessInstance[];
+  /** Also those that a change of the number of instances left out: they are to be ended, too. */
+  readonly #everStarted = new Set<ProcessInstance>();
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
@@ -84,6 +87,14 @@ export class ProcessDriver implements Driver {
     );
   }
 
+  resize(service: string, replicas: number): readonly ProcessInstance[] {
+    this.#model = customise(this.#model, { services: { [service]: { replicas } } });
+    const known = new Map(this.#instances.map((instance) => [instance.name, instance]));
+    for (const instance of this.#instances) this.#everStarted.add(instance);
+    this.#instances = drivenInstances(this.#model).map((spec) => known.get(spec.name) ?? this.#makeInstance(spec));
+    return this.#instancesOf(service);
+  }
+
   #instancesOf(service: string): ProcessInstance[] {
     return this.#instances.filter((instance) => instance.service === service);
   }
@@ -121,7 +132,7 @@ export class ProcessDriver implements Driver {
         await Promise.all([startTogether(instances), hasNodes ? loadControlCalls() : undefined]);
         await this.#options.gate.admit(instances);
         // The addresses of the nodes are known now; whoever starts later gets them as a setting.
-        if (hasNodes) await this.wiring.publishTopology(this.wiring.nextTopology(), instances);
+        if (hasNodes) await this.wiring.publishTopology(this.wiring.nextTopology());
         await this.wiring.publishRoutes();
       },
     };
@@ -173,8 +184,9 @@ export class ProcessDriver implements Driver {
 
   /** Callers before those whom they call, so that what is in flight can finish; the edge goes with the callers. */
   async stop(drainMs: number): Promise<void> {
-    const nodes = this.#instances.filter(({ spec }) => spec.spec.node);
-    const others = this.#instances.filter(({ spec }) => !spec.spec.node);
+    const all = [...new Set([...this.#everStarted, ...this.#instances])];
+    const nodes = all.filter(({ spec }) => spec.spec.node);
+    const others = all.filter(({ spec }) => !spec.spec.node);
     const deadline = Date.now() + drainMs;
     await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
     await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
