@@ -7,6 +7,7 @@ export type { Instance, InstanceState, StopOptions } from './drivers/instance.ts
 export { type FailureCode, failures, OrchestratorError } from './errors.ts';
 export { checkContracts } from './identity/check.ts';
 export { compareContracts } from './identity/compare.ts';
+export { type LoadOptions, type LoadReport, startLoad } from './load/index.ts';
 export { type LogFilter, logFilter } from './logs/filter.ts';
 export { LogHub } from './logs/hub.ts';
 export type { LogRecord } from './logs/record.ts';
@@ -15,3 +16,6 @@ export { platform as platformModel } from './model/platform.ts';
 export type { PlatformModel, Topology } from './model/types.ts';
 export type { Platform } from './platform/platform.ts';
 export { type StartOptions, startPlatform } from './platform/start.ts';
+export type { RolloutLimits } from './rollout/limits.ts';
+export { type RolloutReport, restart, rollOut } from './rollout/rollout.ts';
+export { type ScaleReport, scale } from './scale/scale.ts';

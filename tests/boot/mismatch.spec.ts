@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { OrchestratorError, type ServiceChange, startPlatform } from '../../orchestrator/src/index.ts';
-import { buildExample, buildGateway, plantContract } from '../support/planted-contract.ts';
+import { buildCache, buildExample, buildGateway, plantContract } from '../support/planted-contract.ts';
 
 const operations = 'bimetal/cache/v1/operations.proto';
 const breaking = [
@@ -44,6 +44,14 @@ test('a gateway whose contract breaks is refused, with the element and the older
   expect(error.message).toContain('created');
   expect(error.message).toMatch(/older side is .*cache-0/);
 }, 180_000);
+
+test('a node whose contract breaks is refused in the same way', async () => {
+  // The field has another number: the program compiles, and its peers would not understand it.
+  await using planted = await plantContract(operations, breaking[0], breaking[0].replace('created = 2', 'created = 7'));
+  const error = await refusal('cache', await buildCache(planted));
+  expect(error).toMatchObject({ code: 'CONTRACT_MISMATCH', exitCode: 6 });
+  expect(error.message).toContain('field 2 of bimetal.cache.v1.PutResponse');
+}, 300_000);
 
 test('a service in TypeScript whose contract breaks is refused in the same way', async () => {
   await using planted = await plantContract(operations, ...breaking);

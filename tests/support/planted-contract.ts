@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { goIdentity, type Identity, typescriptIdentity } from '../../contract/generator/identity.ts';
+import { goIdentity, type Identity, rustIdentity, typescriptIdentity } from '../../contract/generator/identity.ts';
 import { REVISION } from '../../contract/ts/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -57,6 +57,28 @@ export const buildGateway = async ({ folder, identity, descriptorSet }: PlantedC
   const args = ['build', `-modfile=${join(folder, 'go.mod')}`, '-o', program, './cmd/gateway'];
   await run('go', args, { cwd: gateway, env: { ...process.env, GOWORK: 'off' } });
   return [program];
+};
+
+/**
+ * The cache, built from the planted contract in a copy of the workspace: a command that runs it. The target directory is
+ * the usual one, so that only the project's own crates are compiled anew; the program has a name of its own there.
+ */
+export const buildCache = async ({ folder, identity, descriptorSet }: PlantedContract): Promise<[string]> => {
+  for (const part of ['Cargo.toml', 'Cargo.lock', 'contract/rust', 'cache-rust', 'tests/clients/rust'])
+    await cp(join(root, part), join(folder, part), { recursive: true });
+  await writeFile(join(folder, 'contract/rust/gen/identity.rs'), rustIdentity(identity));
+  await writeFile(join(folder, 'contract/rust/gen/descriptor.binpb'), descriptorSet);
+  const name = 'bimetal-cache-planted';
+  const manifest = join(folder, 'cache-rust/server/Cargo.toml');
+  const program = `\n[[bin]]\nname = "${name}"\npath = "src/main.rs"\n`;
+  await writeFile(manifest, `${await readFile(manifest, 'utf8')}${program}`);
+  const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target');
+  await run('cargo', ['build', '--locked', '--package', 'bimetal-cache', '--bin', name], {
+    cwd: folder,
+    env: { ...process.env, CARGO_TARGET_DIR: target },
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return [join(target, 'debug', name)];
 };
 
 /** The example, with the planted contract beside it: a command that runs it. */

@@ -13,11 +13,12 @@ import { scaleCommand } from './commands/scale.ts';
 import { scriptCommands } from './commands/scripts.ts';
 import { statusCommand } from './commands/status.ts';
 import { testCommand } from './commands/test.ts';
-import { upCommand } from './commands/up.ts';
+import { devCommand, upCommand } from './commands/up.ts';
 
 /** In the order of the help text. Each loads what it needs only when it runs: a start must be quick. */
 export const commands: readonly (() => Command)[] = [
   upCommand,
+  devCommand,
   downCommand,
   statusCommand,
   logsCommand,

@@ -83,11 +83,21 @@ const serve = async (
     if (options.json) printJson({ ready: true, readyMs, ...served.status() });
     else printLine(summary(platform, served.statusPage, readyMs));
     const stopLogs = showLogs(platform.logs, options);
+    if (options.dev) await Promise.race([ended, devLoop(platform, ended)]);
     await ended;
     stopLogs();
   } finally {
     await served.close();
   }
+};
+
+/** Goes on until the run ends; an error of its own ends the run. */
+const devLoop = async (platform: Platform, ended: Promise<void>): Promise<void> => {
+  const { develop } = await import('../dev/dev.ts');
+  const over = new AbortController();
+  void ended.then(() => over.abort());
+  platform.logs.say('info', 'Watching the sources and the contract.');
+  await develop(platform, { signal: over.signal });
 };
 
 const statusPort = (): number => {

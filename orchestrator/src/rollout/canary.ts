@@ -3,7 +3,7 @@ import type { RolloutLimits } from './limits.ts';
 
 /** Requests a second; enough in two seconds to see an error of one in a hundred (with a chance of 99 %). */
 const ratePerSecond = 250;
-const connections = 8;
+const connections = 64;
 const timeoutMs = 5000;
 
 export interface CanaryResult {

@@ -11,11 +11,21 @@ export interface UpOptions {
   readonly logLevel: LogLevel;
   readonly show: LogLevel;
   readonly change?: string;
+  /** Watch the sources and replace what changes. */
+  readonly dev?: true;
 }
 
 export const upCommand = (): Command =>
-  withTarget(new Command('up'))
-    .description('build what changed, start the platform, and stay until Ctrl-C')
+  platformCommand('up', 'build what changed, start the platform, and stay until Ctrl-C', {});
+
+export const devCommand = (): Command =>
+  platformCommand('dev', 'as `up`; a saved change is built and replaces what runs, while the platform serves', {
+    dev: true,
+  });
+
+const platformCommand = (name: string, description: string, fixed: Pick<UpOptions, 'dev'>): Command =>
+  withTarget(new Command(name))
+    .description(description)
     .addOption(
       new Option('--driver <driver>', 'run native processes or containers; default: what this machine can')
         .choices(['process', 'container'])
@@ -30,5 +40,5 @@ export const upCommand = (): Command =>
     .addOption(logLevelOption('--show <level>', 'the least level shown here').default('info'))
     .action(async (options: UpOptions) => {
       const { up } = await import('../up.ts');
-      await up(options);
+      await up({ ...options, ...fixed });
     });

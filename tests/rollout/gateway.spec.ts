@@ -1,0 +1,118 @@
+// Gateways are replaced while they serve: no request fails; and a bad build is rolled back by itself.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describeContract } from '../../contract/ts/index.ts';
+import { type LoadReport, type RolloutReport, rollOut, scale } from '../../orchestrator/src/index.ts';
+import { plantContract } from '../support/planted-contract.ts';
+import { driver, useStage } from '../support/platform.ts';
+import { underLoad } from '../support/under-load.ts';
+
+const stage = useStage();
+
+const expectNothingFailed = ({ failed, lost, stale, wrong, notSent }: LoadReport): void => {
+  expect({ failed, lost, stale, wrong, notSent }).toEqual({
+    failed: expect.objectContaining({ total: 0 }),
+    lost: expect.objectContaining({ total: 0 }),
+    stale: expect.objectContaining({ total: 0 }),
+    wrong: expect.objectContaining({ total: 0 }),
+    notSent: expect.objectContaining({ total: 0 }),
+  });
+};
+
+test('no request fails while the gateway is replaced twice', async () => {
+  const { platform } = stage();
+  const outcomes: string[] = [];
+  const report = await underLoad(platform, { rate: 300 }, async () => {
+    for (let i = 0; i < 2; i += 1) {
+      const limits = { canaryMs: 500, watchMs: 500 };
+      outcomes.push((await rollOut(platform, { target: 'gateway', limits })).outcome);
+    }
+  });
+  expect(outcomes).toEqual(['done', 'done']);
+  expectNothingFailed(report);
+}, 60_000);
+
+test('new settings stay with the instance when it is started again', async () => {
+  const { platform } = stage();
+  const limits = { canaryMs: 100, watchMs: 0 };
+  await rollOut(platform, { target: 'gateway', settings: { LOG_LEVEL: 'debug' }, limits });
+  const gateway = platform.instance('gateway-0');
+  await gateway.kill();
+  await gateway.start();
+  expect(gateway.change.settings).toEqual({ LOG_LEVEL: 'debug' });
+  await fetch(`${gateway.url('http')}/v1/cache/demo/x`);
+  expect(gateway.state).toBe('ready');
+}, 60_000);
+
+test('gateways come and go behind one address, and no request fails', async () => {
+  const { platform } = stage();
+  const report = await underLoad(platform, { rate: 300 }, async () => {
+    await scale(platform, { service: 'gateway', replicas: 3 });
+    expect(platform.instancesOf('gateway').map(({ state }) => state)).toEqual(['ready', 'ready', 'ready']);
+    await scale(platform, { service: 'gateway', replicas: 1 });
+  });
+  expect(platform.instancesOf('gateway')).toHaveLength(1);
+  expectNothingFailed(report);
+}, 60_000);
+
+// A bad build is a program of this machine; containers run images only.
+(driver === 'process' ? describe : describe.skip)('a bad build', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'bimetal-bad-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const tryBad = async (bad: string, settings: Record<string, string> = {}) => {
+    const { platform } = stage();
+    let rollout: RolloutReport | undefined;
+    const upstream = platform.instance('gateway-0').url('http');
+    const before = platform.instance('gateway-0').change;
+    const report = await underLoad(platform, { rate: 200 }, async () => {
+      rollout = await rollOut(platform, {
+        target: 'gateway',
+        command: [process.execPath, resolve(import.meta.dirname, '../support/bad-gateway.ts')],
+        settings: { BAD: bad, BAD_UPSTREAM: upstream, ...settings },
+        limits: { readyMs: 2000, canaryMs: 2000, watchMs: 500 },
+      });
+    });
+    expect(rollout?.outcome).toBe('rolled back');
+    expect(platform.instance('gateway-0').change).toEqual(before);
+    expectNothingFailed(report);
+    return rollout?.reason;
+  };
+
+  test('that crashes at start never gets a request', async () => {
+    expect(await tryBad('crash')).toContain('ended before it was ready (exit code 1)');
+  }, 60_000);
+
+  test('that is never ready never gets a request', async () => {
+    expect(await tryBad('unready')).toContain('was not ready after 2 s');
+  }, 60_000);
+
+  test('that is slow is found by its canary', async () => {
+    expect(await tryBad('slow')).toMatch(/canary's p99 is [\d.]+ ms/);
+  }, 60_000);
+
+  test('that fails one request in a hundred is found by its canary', async () => {
+    expect(await tryBad('errors')).toMatch(/\d+ of \d+ canary requests failed \(status 500\)/);
+  }, 60_000);
+
+  test('with an incompatible contract never gets a request', async () => {
+    await using planted = await plantContract(
+      'bimetal/cache/v1/operations.proto',
+      '  bool created = 2;\n  // The entry that was',
+      '  string created = 2;\n  // The entry that was',
+    );
+    const identity = {
+      ...describeContract('gateway', '0'),
+      ...planted.identity,
+      descriptorSet: planted.descriptorSet.toString('base64'),
+    };
+    const file = join(folder, 'contract.json');
+    await writeFile(file, JSON.stringify(identity));
+    expect(await tryBad('contract', { BAD_CONTRACT: file })).toContain('bimetal.cache.v1.PutResponse');
+  }, 60_000);
+});
