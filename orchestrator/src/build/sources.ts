@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { root, stateFolder } from '../root.ts';
 
 const isSource = (name: string): boolean => !['node_modules', 'target', 'build', '.git'].includes(name);
 
 const filesBelow = (path: string): string[] => {
-  const absolute = join(root, path);
+  const absolute = resolve(root, path);
   if (!existsSync(absolute)) return [];
   if (statSync(absolute).isFile()) return [path];
   return readdirSync(absolute, { withFileTypes: true })
@@ -19,7 +19,7 @@ const filesBelow = (path: string): string[] => {
 export const hashSources = (paths: readonly string[], salt: string): string => {
   const hash = createHash('sha256').update(salt);
   for (const file of paths.flatMap(filesBelow)) {
-    const content = readFileSync(join(root, file));
+    const content = readFileSync(resolve(root, file));
     hash.update(`\0${file}\0${content.length}\0`).update(content);
   }
   return hash.digest('hex');

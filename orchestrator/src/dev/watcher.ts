@@ -1,5 +1,5 @@
 import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { root } from '../root.ts';
 
 /** Editors write a file in several steps, and a branch switch writes hundreds: one change is what ends in such a pause. */
@@ -23,7 +23,7 @@ export class Watcher implements Disposable {
 
   constructor(paths: readonly string[]) {
     for (const path of new Set(paths)) {
-      const absolute = join(root, path);
+      const absolute = resolve(root, path);
       if (!existsSync(absolute)) continue;
       // A file that is replaced by renaming is another file: its folder is watched.
       if (statSync(absolute).isDirectory())

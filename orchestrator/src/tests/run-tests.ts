@@ -171,9 +171,12 @@ interface JestRun {
 
 const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 'node_modules', ...paths];
 
+/** They judge how fast something is, or compile: nothing else is to run beside them. */
+const alone = ['boot', 'consistency', 'faults', 'rollout'].map((folder) => `${join(root, 'tests', folder)}/`);
+
 /**
  * Unit tests once; what stands in tests/ once on each driver. A platform each: more of them side by side only starve
- * each other on a small machine, and suites of faults, which judge how fast something fails, run alone.
+ * each other on a small machine.
  */
 const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
   if (suites.length > 0) return [{ options: ['--runInBand'], only: suites }];
@@ -182,8 +185,8 @@ const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
     return [{ options: ['--runInBand', ...leaveOut('tests/boot/')], only }];
   }
   return [
-    { options: ['--maxWorkers=2', ...leaveOut('drivers/container', 'tests/faults/')], only: [] },
-    { options: ['--runInBand'], only: [`${join(root, 'tests/faults')}/`] },
+    { options: ['--maxWorkers=2', ...leaveOut('drivers/container', ...alone)], only: [] },
+    { options: ['--runInBand'], only: alone },
   ];
 };
 

@@ -1,0 +1,72 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hashSources } from '../build/sources.ts';
+import { Watcher } from './watcher.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bimetal-watch-'));
+  mkdirSync(join(folder, 'deep/er'), { recursive: true });
+  writeFileSync(join(folder, 'deep/er/a.ts'), 'one');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** How often what is below the folder differed when the watcher spoke, until it had been quiet for long enough. */
+const changesWhile = async (work: () => Promise<void> | void): Promise<number> => {
+  using watcher = new Watcher([folder]);
+  const over = new AbortController();
+  let seen = hashSources([folder], '');
+  let changes = 0;
+  const looking = (async () => {
+    while (!over.signal.aborted) {
+      await watcher.next(over.signal);
+      const now = hashSources([folder], '');
+      if (now !== seen) changes += 1;
+      seen = now;
+    }
+  })();
+  await work();
+  await sleep(600);
+  over.abort();
+  await looking;
+  return changes;
+};
+
+const file = (name: string): string => join(folder, 'deep/er', name);
+
+test('a save is one change', async () => {
+  expect(await changesWhile(() => writeFileSync(file('a.ts'), 'two'))).toBe(1);
+});
+
+test('a save that changes nothing is none', async () => {
+  expect(await changesWhile(() => writeFileSync(file('a.ts'), 'one'))).toBe(0);
+});
+
+test('an editor that renames a new file into place makes one change', async () => {
+  const save = (): void => {
+    writeFileSync(file('.a.ts.swp'), 'two');
+    renameSync(file('.a.ts.swp'), file('a.ts'));
+  };
+  expect(await changesWhile(save)).toBe(1);
+});
+
+test('a burst of a hundred saves is one change', async () => {
+  const burst = async (): Promise<void> => {
+    for (let i = 0; i < 100; i += 1) {
+      writeFileSync(file('a.ts'), `save ${i}`);
+      await sleep(5);
+    }
+  };
+  expect(await changesWhile(burst)).toBe(1);
+});
+
+test('a switch of branches that writes a hundred files, new folders among them, is one change', async () => {
+  const checkout = (): void => {
+    mkdirSync(join(folder, 'new/one'), { recursive: true });
+    for (let i = 0; i < 100; i += 1) writeFileSync(join(folder, i % 2 ? 'new/one' : 'deep/er', `${i}.ts`), 'x');
+    rmSync(file('a.ts'));
+  };
+  expect(await changesWhile(checkout)).toBe(1);
+});
