@@ -17,6 +17,7 @@ afterAll(() => platform?.stop(), 60_000);
 
 test('every instance of the compose file is ready, with its logs', () => {
   expect(platform.instances.map((instance) => [instance.name, instance.state])).toEqual([
+    ['edge-0', 'ready'],
     ['cache-0', 'ready'],
     ['cache-1', 'ready'],
     ['gateway-0', 'ready'],
