@@ -13,7 +13,7 @@ const stage = useStage();
 /** Of every program, not of this platform. */
 const general = new Set(['--help', '--version', '--address']);
 
-test.each(['target/debug/bimetal-cache', 'build/bin/bimetal-gateway'])(
+test.each(['target/debug/bimetal-cache', 'build/bin/bimetal-gateway', 'build/bin/bimetal-edge'])(
   'every flag of %s is documented',
   async (program) => {
     const { stdout, stderr } = await promisify(execFile)(join(root, program), ['--help']);
@@ -25,7 +25,7 @@ test.each(['target/debug/bimetal-cache', 'build/bin/bimetal-gateway'])(
   },
 );
 
-test.each(['cache-0', 'gateway-0'])('every metric of %s is documented', async (instance) => {
+test.each(['cache-0', 'gateway-0', 'edge-0'])('every metric of %s is documented', async (instance) => {
   const text = await (await fetch(`${stage().platform.instance(instance).probeUrl}/metrics`)).text();
   const names = [...text.matchAll(/^# TYPE (bimetal_\w+)/gm)].map(([, name]) => name ?? '');
   expect(names.length).toBeGreaterThan(5);

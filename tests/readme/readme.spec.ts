@@ -44,12 +44,11 @@ beforeAll(async () => {
   for await (const line of createInterface({ input: platform.stdout })) {
     const status = JSON.parse(line) as {
       ready?: boolean;
-      instances?: { name: string; addresses: Record<string, string> }[];
+      endpoints?: Record<string, string>;
     };
     if (status.ready !== true) continue;
-    const address = (instance: string): string =>
-      status.instances?.find((one) => one.name === instance)?.addresses['http'] ?? '';
-    ports.set('localhost:8080', address('gateway-0')).set('localhost:8090', address('example-0'));
+    const endpoint = (route: string): string => status.endpoints?.[route] ?? '';
+    ports.set('localhost:8080', endpoint('gateway.http')).set('localhost:8090', endpoint('example.http'));
     break;
   }
 }, 180_000);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { isLoopbackAddress } from '../../../contract/ts/origin.ts';
 import { createDashboard } from '../dashboard/server.ts';
 import { OrchestratorError } from '../errors.ts';
 import { platform as model } from '../model/platform.ts';
@@ -23,6 +24,12 @@ export const observe = async (options: ObserveOptions): Promise<void> => {
     allowedHosts: options.allowedHosts?.split(',') ?? [],
   });
   const { host, port } = parseAddress(options.listen);
+  if (!isLoopbackAddress(options.listen) && options.allowUnauthenticated !== 'true') {
+    throw new OrchestratorError(
+      'USAGE',
+      `--listen: ${options.listen} is beyond loopback and nobody is asked who they are; say --allow-unauthenticated if something else keeps strangers away.`,
+    );
+  }
   await app.listen({ host, port });
   const record = {
     time: new Date().toISOString(),
@@ -53,7 +60,8 @@ const parseTargets = (list: string): Observed[] =>
   });
 
 const parseAddress = (address: string): { host: string; port: number } => {
-  const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|(.+)):(\d{1,5})$/.exec(address) ?? [];
+  const host = bracketed ?? plain;
   if (!host || !port) throw new OrchestratorError('USAGE', `--listen: "${address}" is not HOST:PORT.`);
   return { host, port: Number(port) };
 };
@@ -64,6 +72,7 @@ const observedStatus = (targets: readonly Observed[], monitor: Monitor): Status 
   ownerPid: undefined,
   epoch: undefined,
   statusPage: undefined,
+  endpoints: {},
   remarks: [],
   instances: targets.map(({ name, service, url }): InstanceStatus => {
     const health = monitor.health(name);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { foreignRequest } from '../../../contract/ts/origin.ts';
 import { logFilter } from '../logs/filter.ts';
 import type { LogHub } from '../logs/hub.ts';
 import { logLevels } from '../logs/record.ts';
@@ -40,10 +41,9 @@ export const createDashboard = (options: DashboardOptions): FastifyInstance => {
   const app = Fastify({ forceCloseConnections: true });
 
   // A page of the network must not read this one under a name that it controls (DNS rebinding).
-  const allowed = new Set(['127.0.0.1', 'localhost', '[::1]', ...(options.allowedHosts ?? [])]);
   app.addHook('onRequest', async (request, reply) => {
-    if (!allowed.has(request.hostname))
-      return reply.code(403).send({ message: `Host ${request.hostname} is not allowed.` });
+    const foreign = foreignRequest(request.headers, options.allowedHosts);
+    if (foreign !== undefined) return reply.code(403).send({ message: foreign });
     reply.header('content-security-policy', "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { foreignRequest } from '../../../contract/ts/origin.ts';
 import { OrchestratorError, toOrchestratorError } from '../errors.ts';
 import { logFilter } from '../logs/filter.ts';
 import { logLevels } from '../logs/record.ts';
@@ -60,6 +61,8 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
 
   const expected = Buffer.from(`Bearer ${platform.controlToken}`);
   app.addHook('onRequest', async (request, reply) => {
+    const foreign = foreignRequest(request.headers);
+    if (foreign !== undefined) return reply.code(403).send({ code: 'USAGE', message: foreign });
     const given = Buffer.from(request.headers.authorization ?? '');
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       return reply.code(401).send({ code: 'USAGE', message: 'The token of the run file is needed.' });

@@ -24,6 +24,8 @@ export interface Status {
   readonly ownerPid: number | undefined;
   readonly epoch: string | undefined;
   readonly statusPage: string | undefined;
+  /** HOST:PORT by route: what stays while instances come and go. */
+  readonly endpoints: Readonly<Record<string, string>>;
   readonly remarks: readonly string[];
   readonly instances: readonly InstanceStatus[];
 }
@@ -34,6 +36,7 @@ export const statusOf = (platform: Platform, monitor: Monitor, statusPage: strin
   ownerPid: process.pid,
   epoch: platform.topology.epoch,
   statusPage,
+  endpoints: platform.wiring.endpoints,
   remarks: platform.remarks,
   instances: platform.instances.map((instance) => ({
     name: instance.name,

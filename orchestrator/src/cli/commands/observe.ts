@@ -4,6 +4,7 @@ export interface ObserveOptions {
   readonly listen: string;
   readonly observe: string;
   readonly allowedHosts?: string;
+  readonly allowUnauthenticated?: 'true' | 'false';
 }
 
 export const observeCommand = (): Command =>
@@ -19,7 +20,10 @@ export const observeCommand = (): Command =>
       new Option('--allowed-hosts <a,b>', 'host names beyond loopback for the page').env('BIMETAL_ALLOWED_HOSTS'),
     )
     .addOption(
-      new Option('--allow-unauthenticated', 'permits a listener beyond loopback').env('BIMETAL_ALLOW_UNAUTHENTICATED'),
+      new Option('--allow-unauthenticated [value]', 'permits a listener beyond loopback')
+        .env('BIMETAL_ALLOW_UNAUTHENTICATED')
+        .choices(['true', 'false'])
+        .preset('true'),
     )
     .action(async (options: ObserveOptions) => {
       const { observe } = await import('../observe.ts');

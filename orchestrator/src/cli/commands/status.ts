@@ -23,9 +23,7 @@ const describe = (status: Status): string => {
     String(instance.pid ?? '–'),
     uptime(instance),
     rate(instance),
-    Object.entries(instance.addresses)
-      .map(([port, address]) => `${port} ${address}`)
-      .join('  '),
+    pairs(instance.addresses),
   ]);
   const head = ['INSTANCE', 'STATE', 'PID', 'UP', 'REQ/S', 'ADDRESSES'];
   const notes = [
@@ -35,9 +33,15 @@ const describe = (status: Status): string => {
   return [
     `Platform "${status.name}", driver ${status.driver}, owner pid ${status.ownerPid}, status page ${status.statusPage}`,
     table([head, ...rows]),
+    `Through the edge: ${pairs(status.endpoints)}`,
     ...notes,
   ].join('\n');
 };
+
+const pairs = (addresses: Readonly<Record<string, string>>): string =>
+  Object.entries(addresses)
+    .map(([name, address]) => `${name} ${address}`)
+    .join('  ');
 
 const uptime = ({ readySince }: InstanceStatus): string =>
   readySince === undefined ? '–' : `${Math.round((Date.now() - readySince) / 1000)} s`;

@@ -1,0 +1,103 @@
+// The platform is changed while requests go through it, and every failed one is counted: gateway and nodes replaced,
+// gateways and nodes scaled. Writes docs/changes.md and a plot for each part.
+//
+//   node bench/changes.ts [--driver process] [--rate 2000] [--times 10] [--debug]
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type LoadReport, type Platform, rollOut, scale, startLoad, startPlatform } from '../orchestrator/src/index.ts';
+import { plotOf } from '../orchestrator/src/load/plot.ts';
+
+const { values } = parseArgs({
+  options: {
+    driver: { type: 'string', default: 'process' },
+    rate: { type: 'string', default: '2000' },
+    times: { type: 'string', default: '10' },
+    only: { type: 'string' },
+    debug: { type: 'boolean', default: false },
+  },
+});
+const driver = values.driver === 'container' ? 'container' : 'process';
+const rate = Number(values.rate);
+const times = Number(values.times);
+const folder = resolve(import.meta.dirname, '../docs/changes');
+
+/** Of 100 requests 20 are writes. */
+const mix = { read: 80, write: 16, cas: 2, increment: 2 };
+
+interface Part {
+  readonly name: string;
+  readonly title: string;
+  /** Keys that change owner miss once, by the contract: they count as lost, and are not. */
+  readonly moves: boolean;
+  readonly run: (platform: Platform) => Promise<readonly string[]>;
+}
+
+const replaceEach = async (platform: Platform, service: string): Promise<readonly string[]> => {
+  const totals: number[] = [];
+  for (let i = 0; i < times; i += 1) {
+    const report = await rollOut(platform, { target: service });
+    if (report.outcome !== 'done') throw new Error(`rolled back: ${report.reason}`);
+    totals.push(report.totalMs);
+    console.error(`${service} ${i + 1}/${times}: ${report.totalMs} ms`);
+  }
+  const sorted = totals.toSorted((a, b) => a - b);
+  return [`${times} rollouts of ${service}, ${sorted[0]} to ${sorted.at(-1)} ms each`];
+};
+
+const through = async (platform: Platform, service: string, steps: readonly number[]): Promise<readonly string[]> => {
+  const lines: string[] = [];
+  for (const replicas of steps) {
+    const { from, to, movedKeys, erasedEntries, totalMs } = await scale(platform, { service, replicas });
+    const moved =
+      movedKeys === undefined
+        ? ''
+        : `, ${(100 * movedKeys).toFixed(1)} % of the keys changed owner (${erasedEntries} entries erased)`;
+    lines.push(`${service} ${from} → ${to} in ${totalMs} ms${moved}`);
+    console.error(lines.at(-1));
+  }
+  return lines;
+};
+
+const parts: readonly Part[] = [
+  { name: 'gateway', title: 'The gateway is replaced', moves: false, run: (p) => replaceEach(p, 'gateway') },
+  { name: 'cache', title: 'Every node is replaced', moves: false, run: (p) => replaceEach(p, 'cache') },
+  { name: 'scale-gateway', title: 'Gateways come and go', moves: false, run: (p) => through(p, 'gateway', [4, 1]) },
+  { name: 'scale-cache', title: 'Nodes come and go', moves: true, run: (p) => through(p, 'cache', [5, 2]) },
+];
+
+const measure = async (part: Part): Promise<string> => {
+  const release = driver === 'process' && !values.debug;
+  await using platform = await startPlatform({ name: 'changes', driver, ports: 'free', release, quiet: true });
+  const load = startLoad({ urls: [`http://${platform.endpoint('gateway.http')}`], rate, mix, keys: 2000 });
+  await load.ready;
+  const lines = await part.run(platform);
+  const report = await load.stop();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(resolve(folder, `${driver}-${part.name}.svg`), await plotOf(report));
+  const text = [...lines, sentence(report, part.moves)].map((line) => `- ${line}`).join('\n');
+  console.error(text);
+  return `### ${part.title}\n\n${text}\n\n![rate, errors and latency](changes/${driver}-${part.name}.svg)\n`;
+};
+
+const sentence = ({ sent, failed, lost, stale, wrong, notSent, latency, stalls }: LoadReport, moves: boolean): string =>
+  `${sent} requests: ${failed.total} failed${reasons(failed.byReason)}, ${moves ? `${lost.total} keys missed once after they had changed owner` : `${lost.total} writes lost`}, ` +
+  `${stale.total} stale, ${wrong.total} wrong, ${notSent.total} not sent; p50 ${latency.p50.toFixed(1)}, p99 ${latency.p99.toFixed(1)}, ` +
+  `max ${latency.max.toFixed(1)} ms (the load itself stood still for up to ${stalls.max.toFixed(1)} ms)`;
+
+const reasons = (byReason: Readonly<Record<string, number>>): string => {
+  const entries = Object.entries(byReason);
+  return entries.length === 0 ? '' : ` (${entries.map(([reason, count]) => `${count} ${reason}`).join(', ')})`;
+};
+
+const texts: string[] = [];
+for (const part of parts) if (values.only === undefined || values.only === part.name) texts.push(await measure(part));
+if (values.only === undefined) {
+  const command = `node bench/changes.ts --driver ${driver} --rate ${rate} --times ${times}`;
+  const about = `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}; ${driver === 'process' ? (values.debug ? 'development' : 'release') : 'image'} builds; ${rate} requests a second, 20 % writes, by intended send times.`;
+  writeFileSync(
+    resolve(folder, `../changes-${driver}.md`),
+    `# Changed while it serves (driver ${driver})\n\n${about}\n\n${texts.join('\n')}`,
+  );
+}
