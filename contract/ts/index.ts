@@ -8,5 +8,6 @@ export { errorOf, fromResult, fromServiceError } from './errors.ts';
 export * from './gen/error-classes.ts';
 export { errorTable, type Reason } from './gen/error-table.ts';
 export { DIGEST, REVISION, readDescriptorSet } from './gen/identity.ts';
+export { foreignRequest, isLoopbackAddress } from './origin.ts';
 export { ownerOf, weightOf } from './ownership.ts';
 export { channelOptions, MAX_MESSAGE_BYTES, type UnaryMethod, type UnaryOptions, unary } from './unary.ts';

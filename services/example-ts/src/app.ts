@@ -1,6 +1,6 @@
 // The application, apart from the process that serves it: tests drive it by inject().
 import type { FastifyInstance } from 'fastify';
-import { BimetalError, type CacheClient, describeContract } from '../../../contract/ts/index.ts';
+import { BimetalError, type CacheClient, describeContract, foreignRequest } from '../../../contract/ts/index.ts';
 import { cacheAside } from './cache-aside.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
@@ -9,6 +9,11 @@ export type Dependencies = { readonly cache: CacheClient; readonly gatewayUrl: s
 const named = { params: { type: 'object', properties: { name: { type: 'string', minLength: 1, maxLength: 200 } } } };
 
 export const app = async (server: FastifyInstance, { cache, gatewayUrl }: Dependencies): Promise<void> => {
+  server.addHook('onRequest', async (request, reply) => {
+    const foreign = foreignRequest(request.headers);
+    if (foreign !== undefined) return reply.code(403).send({ error: foreign });
+  });
+
   server.get<{ Params: { name: string } }>('/fingerprints/:name', { schema: named }, async (request, reply) => {
     const { name } = request.params;
     const url = `${gatewayUrl}/v1/cache/demo/fingerprint%3A${encodeURIComponent(name)}`;

@@ -21,7 +21,8 @@ const cache = new CacheClient(settings.BIMETAL_TOPOLOGY);
 await server.register(app, { cache, gatewayUrl: settings.BIMETAL_GATEWAY_URL });
 
 const separator = settings.BIMETAL_LISTEN.lastIndexOf(':');
-const host = settings.BIMETAL_LISTEN.slice(0, separator);
+// An IPv6 address stands in brackets there, and without them here.
+const host = settings.BIMETAL_LISTEN.slice(0, separator).replace(/^\[(.*)\]$/, '$1');
 const url = new URL(await server.listen({ host, port: Number(settings.BIMETAL_LISTEN.slice(separator + 1)) }));
 log.info(
   { addresses: { http: url.host }, contract_revision: REVISION, contract_digest: DIGEST, pid: process.pid },

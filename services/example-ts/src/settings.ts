@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { isLoopbackAddress } from '../../../contract/ts/index.ts';
 
-const schema = z.object({
+const fields = z.object({
   BIMETAL_INSTANCE: z.string().default('example-0'),
   BIMETAL_LISTEN: z
     .string()
@@ -18,8 +19,18 @@ const schema = z.object({
       }
     })
     .pipe(z.object({ nodes: z.array(z.object({ name: z.string(), tag: z.number(), address: z.string() })).min(1) })),
+  BIMETAL_ALLOW_UNAUTHENTICATED: z.enum(['true', 'false']).default('false'),
   BIMETAL_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
+
+/** Nobody is asked who they are: beyond loopback that has to be wanted. */
+const schema = fields.refine(
+  (given) => given.BIMETAL_ALLOW_UNAUTHENTICATED === 'true' || isLoopbackAddress(given.BIMETAL_LISTEN),
+  {
+    path: ['BIMETAL_LISTEN'],
+    message: 'is beyond loopback; set BIMETAL_ALLOW_UNAUTHENTICATED=true if something else keeps strangers away',
+  },
+);
 
 export type Settings = z.infer<typeof schema>;
 
