@@ -12,6 +12,7 @@ import (
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
 	"bimetal.dev/gateway/internal/entries"
 	"bimetal.dev/gateway/internal/exchange"
+	"bimetal.dev/gateway/internal/problem"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -42,7 +43,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(r.Header.Values("Idempotency-Key")) > 0 {
-		return contract.Errorf(contract.NotImplemented, "Idempotency-Key is not in this release; leave it out")
+		return problem.Invalid(problem.InHeader, "Idempotency-Key", "each operation of a batch has its own, as idempotencyKey")
 	}
 	if err := exchange.WantMediaType(r, "application/json"); err != nil {
 		return err

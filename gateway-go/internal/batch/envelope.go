@@ -50,27 +50,36 @@ type putBody struct {
 	ContentType *string         `json:"contentType"`
 	TTL         *string         `json:"ttl"`
 	conditionBody
+	protectionBody
 }
 
 type deleteBody struct {
 	Key *string `json:"key"`
 	conditionBody
+	protectionBody
 }
 
 type incrementBody struct {
 	Key *string `json:"key"`
 	entries.IncrementBody
+	protectionBody
 }
 
 type touchBody struct {
 	Key *string `json:"key"`
 	entries.TouchBody
+	protectionBody
 }
 
 // conditionBody are the preconditions, written as in the header fields of the same name.
 type conditionBody struct {
 	IfMatch     *string `json:"ifMatch"`
 	IfNoneMatch *string `json:"ifNoneMatch"`
+}
+
+// protectionBody is what the header field of the same name is for one request.
+type protectionBody struct {
+	IdempotencyKey *string `json:"idempotencyKey"`
 }
 
 // parse reads a whole envelope. The first thing wrong with it is the error, and nothing has been done.
@@ -164,6 +173,9 @@ func parsePut(body *putBody, namespace, place string) (item, error) {
 			return item{}, problem.Invalid("", place+"/ttl", "%v", err)
 		}
 	}
+	if request.OperationId, err = body.operationID(place); err != nil {
+		return item{}, err
+	}
 	precondition, never, err := body.parse(place)
 	request.Precondition = precondition
 	return item{key, &cachev1.Operation{Operation: &cachev1.Operation_Put{Put: request}}, never}, err
@@ -174,9 +186,13 @@ func parseDelete(body *deleteBody, namespace, place string) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
+	id, err := body.operationID(place)
+	if err != nil {
+		return item{}, err
+	}
 	precondition, never, err := body.parse(place)
 	return item{key, &cachev1.Operation{Operation: &cachev1.Operation_Delete{
-		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition},
+		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition, OperationId: id},
 	}}, never}, err
 }
 
@@ -186,6 +202,10 @@ func parseIncrement(body *incrementBody, namespace, place string) (item, error) 
 		return item{}, err
 	}
 	request, err := body.Request(namespace, key, place)
+	if err != nil {
+		return item{}, err
+	}
+	request.OperationId, err = body.operationID(place)
 	return item{key: key, operation: &cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}}, err
 }
 
@@ -195,6 +215,10 @@ func parseTouch(body *touchBody, namespace, place string) (item, error) {
 		return item{}, err
 	}
 	request, err := body.Request(namespace, key, place)
+	if err != nil {
+		return item{}, err
+	}
+	request.OperationId, err = body.operationID(place)
 	return item{key: key, operation: &cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}}, err
 }
 
@@ -210,6 +234,17 @@ func parseKey(text *string, place string) ([]byte, error) {
 		return nil, problem.Invalid("", place+"/key", "must have 1 to 1,024 bytes, has %d", len(key))
 	}
 	return key, nil
+}
+
+func (b *protectionBody) operationID(place string) ([]byte, error) {
+	if b.IdempotencyKey == nil {
+		return nil, nil
+	}
+	id, err := syntax.OperationID(*b.IdempotencyKey)
+	if err != nil {
+		return nil, problem.Invalid("", place+"/idempotencyKey", "%v", err)
+	}
+	return id, nil
 }
 
 func (b *conditionBody) parse(place string) (*cachev1.Precondition, bool, error) {

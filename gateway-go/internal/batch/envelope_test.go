@@ -13,6 +13,7 @@ func FuzzParse(f *testing.F) {
 		`{"operations":[{"put":{"key":"%2F","value":{"a":1},"ttl":"5s","ifMatch":"\"1\""}}]}`,
 		`{"operations":[{"put":{"key":"a","valueBase64":"AA=="}},{"delete":{"key":"a","ifMatch":"*"}}]}`,
 		`{"operations":[{"increment":{"key":"a","delta":"5"}},{"touch":{"key":"a","ttl":"keep"}}]}`,
+		`{"operations":[{"increment":{"key":"a","delta":1,"idempotencyKey":"x"}},{"delete":{"key":"a","idempotencyKey":""}}]}`,
 		`{"operations":[null]}`, `{"operations":[{"get":null}]}`, `{"operations":5}`,
 	} {
 		f.Add([]byte(seed))

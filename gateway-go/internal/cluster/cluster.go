@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"bimetal.dev/contract"
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
 	"bimetal.dev/gateway/internal/node"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 	"google.golang.org/protobuf/proto"
 )
@@ -19,8 +21,11 @@ const removalDelay = 5 * time.Second
 // Cluster is safe for concurrent use.
 type Cluster struct {
 	start     func(name, address string) *node.Node
+	metrics   *metrics
 	current   atomic.Pointer[view]
 	refreshes singleflight.Group
+	// waiting has a place for each operation that waits before it is repeated.
+	waiting chan struct{}
 
 	mu      sync.Mutex // one change at a time
 	closed  chan struct{}
@@ -36,9 +41,10 @@ type view struct {
 }
 
 // New makes a Cluster of a valid topology (see Check); start makes the connection to one node.
-func New(topology *controlv1.Topology, start func(name, address string) *node.Node) *Cluster {
-	c := &Cluster{start: start, closed: make(chan struct{})}
+func New(topology *controlv1.Topology, registry prometheus.Registerer, start func(name, address string) *node.Node) *Cluster {
+	c := &Cluster{start: start, closed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
 	c.current.Store(&view{replaced: make(chan struct{})})
+	c.metrics = newMetrics(registry, c)
 	c.replace(topology)
 	return c
 }
@@ -85,7 +91,8 @@ func (c *Cluster) SetTopology(topology *controlv1.Topology) *contract.Error {
 	return nil
 }
 
-// replace makes the view of a topology, keeping the nodes that stay where they are.
+// replace makes the view of a topology, keeping the nodes that stay where they are. One that has moved gets a new
+// connection; the old one ends with the process behind it.
 func (c *Cluster) replace(topology *controlv1.Topology) {
 	former := c.current.Load()
 	next := &view{topology: proto.CloneOf(topology), replaced: make(chan struct{})}
@@ -100,6 +107,9 @@ func (c *Cluster) replace(topology *controlv1.Topology) {
 		}
 		if n == nil {
 			n = c.start(want.GetName(), want.GetAddress())
+			if slices.Contains(former.names, want.GetName()) {
+				c.metrics.moves.WithLabelValues(want.GetName()).Inc()
+			}
 		}
 		next.names = append(next.names, want.GetName())
 		next.nodes = append(next.nodes, n)
@@ -108,20 +118,29 @@ func (c *Cluster) replace(topology *controlv1.Topology) {
 	close(former.replaced)
 	for _, old := range former.nodes {
 		if !kept[old] {
-			c.leaving.Go(func() {
-				select {
-				case <-time.After(removalDelay):
-				case <-c.closed:
-				}
-				old.Close()
-			})
+			old.Leave()
+			c.leaving.Go(func() { c.remove(old) })
 		}
 	}
 }
 
-// refresh asks a node for its topology and takes it if it is newer. Many may ask at once; one does it.
-func (c *Cluster) refresh(ctx context.Context, n *node.Node) {
-	_, _, _ = c.refreshes.Do(n.Name(), func() (any, error) {
+// remove ends the connection to a node that left, once what is in flight has had time to end.
+func (c *Cluster) remove(old *node.Node) {
+	select {
+	case <-time.After(removalDelay):
+	case <-c.closed:
+	}
+	old.Close()
+	if !slices.Contains(c.current.Load().names, old.Name()) {
+		old.Forget()
+		c.metrics.forget(old.Name())
+	}
+}
+
+// Refresh asks the process behind a node for its topology and takes it if it is newer. Many may ask at once; one does
+// it. It ends with ctx, or after a second.
+func (c *Cluster) Refresh(ctx context.Context, n *node.Node) {
+	asked := c.refreshes.DoChan(n.Address(), func() (any, error) {
 		control, unavailable := n.Control()
 		if unavailable != nil {
 			return nil, unavailable
@@ -139,4 +158,8 @@ func (c *Cluster) refresh(ctx context.Context, n *node.Node) {
 		}
 		return nil, nil
 	})
+	select {
+	case <-asked: // what went wrong shows in what is asked of the node next
+	case <-ctx.Done():
+	}
 }

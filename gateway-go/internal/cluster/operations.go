@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"time"
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
@@ -11,23 +10,49 @@ import (
 )
 
 // Do brings an operation to the owner of its key and answers the result with the name of the node that gave it. What
-// the node refused comes back as an error, too; its result is nil then.
+// the node refused comes back as an error, too; its result is nil then. See repetition for what is sent more than once.
 func (c *Cluster) Do(ctx context.Context, operation *cachev1.Operation, traceparent string) (*cachev1.OperationResult, string, *contract.Error) {
 	namespace, key, bulk := address(operation)
 	v := c.current.Load()
 	owner := v.owner(namespace, key)
-	result, err := do(ctx, owner, operation, bulk, traceparent)
-	if err != nil && err.Reason() == contract.WrongNode {
-		c.refresh(ctx, owner)
-		if next := c.current.Load(); next != v {
-			owner = next.owner(namespace, key)
-			result, err = do(ctx, owner, operation, bulk, traceparent)
-		}
-		if err != nil && err.Reason() == contract.WrongNode {
-			err = err.RetryAfter(time.Second)
-		}
+	result, err := do(ctx, owner, 0, operation, bulk, traceparent)
+	if err == nil {
+		return result, owner.Name(), nil
 	}
-	return result, owner.Name(), err
+	r := &repetition{
+		cluster: c, read: operation.GetGet() != nil, protected: operationID(operation) != nil,
+		choose: func(v *view) *node.Node { return v.owner(namespace, key) },
+		send: func(ctx context.Context, owner *node.Node, incarnation uint64) *contract.Error {
+			// A copy: a lane that was lost may still hold the one before.
+			again := &cachev1.Operation{Operation: operation.GetOperation()}
+			result, err = do(ctx, owner, incarnation, again, bulk, traceparent)
+			return err
+		},
+	}
+	a := r.run(ctx, attempt{v, owner, err})
+	return result, a.owner.Name(), a.err
+}
+
+// Ask makes a call that changes nothing on the control connection of a node, which choose takes from those of the
+// topology, and repeats it as Do repeats a read. It answers the node that was asked last.
+func (c *Cluster) Ask(ctx context.Context, choose func([]*node.Node) *node.Node, call func(context.Context, *node.Control) error) (*node.Node, *contract.Error) {
+	r := &repetition{
+		cluster: c, read: true,
+		choose: func(v *view) *node.Node { return choose(v.nodes) },
+		send: func(ctx context.Context, owner *node.Node, _ uint64) *contract.Error {
+			control, unavailable := owner.Control()
+			if unavailable != nil {
+				return unavailable
+			}
+			return control.Failure(call(ctx, control))
+		},
+	}
+	a := attempt{view: c.current.Load()}
+	a.owner = r.choose(a.view)
+	if a.err = r.send(ctx, a.owner, 0); a.err != nil {
+		a = r.run(ctx, a)
+	}
+	return a.owner, a.err
 }
 
 // Get reads an entry. Values are asked for on the connection for small operations first; one that turns out to be
@@ -54,8 +79,8 @@ func (c *Cluster) Get(ctx context.Context, request *cachev1.GetRequest, tracepar
 	return result.GetGet(), name, nil
 }
 
-func do(ctx context.Context, owner *node.Node, operation *cachev1.Operation, bulk bool, traceparent string) (*cachev1.OperationResult, *contract.Error) {
-	result, err := owner.Do(ctx, operation, bulk, traceparent)
+func do(ctx context.Context, owner *node.Node, incarnation uint64, operation *cachev1.Operation, bulk bool, traceparent string) (*cachev1.OperationResult, *contract.Error) {
+	result, err := owner.DoAt(ctx, incarnation, operation, bulk, traceparent)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func bodyTTL(text *string, place string) (*cachev1.Ttl, error) {
 // Increment answers POST …/increment.
 func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 	var body IncrementBody
-	namespace, key, err := h.action(w, r, &body)
+	namespace, key, id, err := h.action(w, r, &body)
 	if err != nil {
 		return err
 	}
@@ -78,6 +78,7 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	request.OperationId = id
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
@@ -92,7 +93,7 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 // Touch answers POST …/touch.
 func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 	var body TouchBody
-	namespace, key, err := h.action(w, r, &body)
+	namespace, key, id, err := h.action(w, r, &body)
 	if err != nil {
 		return err
 	}
@@ -100,6 +101,7 @@ func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	request.OperationId = id
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
@@ -116,23 +118,22 @@ func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 }
 
 // action reads what the two have in common.
-func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body any) (string, []byte, error) {
-	namespace, key, err := address(r)
-	if err != nil {
-		return "", nil, err
+func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body any) (namespace string, key, id []byte, err error) {
+	if namespace, key, err = address(r); err != nil {
+		return "", nil, nil, err
 	}
-	if err := refuseIdempotencyKey(r); err != nil {
-		return "", nil, err
+	if id, err = operationID(r); err != nil {
+		return "", nil, nil, err
 	}
 	if _, err := exchange.Query(r); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		if len(r.Header[name]) > 0 {
-			return "", nil, problem.Invalid(problem.InHeader, name, "this route takes no precondition")
+			return "", nil, nil, problem.Invalid(problem.InHeader, name, "this route takes no precondition")
 		}
 	}
-	return namespace, key, h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, body)
+	return namespace, key, id, h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, body)
 }
 
 func answer(w http.ResponseWriter, version uint64, fields map[string]string) error {

@@ -11,6 +11,7 @@ import (
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/problem"
+	"bimetal.dev/gateway/internal/syntax"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -41,13 +42,20 @@ func address(r *http.Request) (string, []byte, error) {
 	return namespace, key, err
 }
 
-// refuseIdempotencyKey keeps callers from relying on a protection that is not there yet.
-func refuseIdempotencyKey(r *http.Request) error {
-	if len(r.Header.Values("Idempotency-Key")) > 0 {
-		return contract.Errorf(contract.NotImplemented,
-			"Idempotency-Key is not in this release; leave it out and, after OUTCOME_UNKNOWN, read before you repeat")
+// operationID is that of a request with an Idempotency-Key; nil: it has none.
+func operationID(r *http.Request) ([]byte, error) {
+	lines := r.Header["Idempotency-Key"]
+	if len(lines) == 0 {
+		return nil, nil
 	}
-	return nil
+	if len(lines) > 1 {
+		return nil, problem.Invalid(problem.InHeader, "Idempotency-Key", "stands there %d times", len(lines))
+	}
+	id, err := syntax.OperationID(lines[0])
+	if err != nil {
+		return nil, problem.Invalid(problem.InHeader, "Idempotency-Key", "%v", err)
+	}
+	return id, nil
 }
 
 // locate says where in the HTTP request the fields are that a node names by their path in the gRPC request.
@@ -59,6 +67,8 @@ func locate(err *contract.Error, place func(field string) string) *contract.Erro
 	for _, violation := range located.Detail.GetViolations() {
 		field := strings.SplitN(violation.GetField(), ".", 2)[0]
 		switch field {
+		case "operation_id":
+			violation.Field = problem.InHeader + "Idempotency-Key"
 		case "namespace", "key":
 			violation.Field = problem.InPath + field
 		default:

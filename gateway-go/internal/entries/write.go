@@ -16,7 +16,8 @@ func (h *Handlers) Put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseIdempotencyKey(r); err != nil {
+	id, err := operationID(r)
+	if err != nil {
 		return err
 	}
 	ttl, ttlPlace, err := readTTL(r)
@@ -42,6 +43,7 @@ func (h *Handlers) Put(w http.ResponseWriter, r *http.Request) error {
 	result, _, failure := h.cluster.Do(r.Context(), &cachev1.Operation{Operation: &cachev1.Operation_Put{
 		Put: &cachev1.PutRequest{
 			Namespace: namespace, Key: key, Value: value, ContentType: contentType, Ttl: ttl, Precondition: precondition,
+			OperationId: id,
 		},
 	}}, exchange.From(w).Traceparent)
 	if failure != nil {
@@ -71,7 +73,8 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseIdempotencyKey(r); err != nil {
+	id, err := operationID(r)
+	if err != nil {
 		return err
 	}
 	if _, err := exchange.Query(r); err != nil {
@@ -82,7 +85,7 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, _, failure := h.cluster.Do(r.Context(), &cachev1.Operation{Operation: &cachev1.Operation_Delete{
-		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition},
+		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition, OperationId: id},
 	}}, exchange.From(w).Traceparent)
 	if failure != nil {
 		return locate(failure, func(string) string { return problem.InHeader + "If-Match" })

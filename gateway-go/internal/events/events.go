@@ -19,21 +19,27 @@ import (
 // ContentType of event streams.
 const ContentType = "text/event-stream"
 
+// Cluster is where the nodes are; see cluster.Cluster.
+type Cluster interface {
+	Nodes() (nodes []*node.Node, replaced <-chan struct{})
+	Refresh(ctx context.Context, n *node.Node)
+}
+
 // Handler serves event streams.
 type Handler struct {
-	nodes    func() ([]*node.Node, <-chan struct{})
+	cluster  Cluster
 	state    *lifecycle.Lifecycle
 	places   chan struct{}
 	watchers prometheus.Gauge
 }
 
 // New makes it; limit is how many streams there may be at once.
-func New(nodes func() ([]*node.Node, <-chan struct{}), state *lifecycle.Lifecycle, limit int, registry prometheus.Registerer) *Handler {
+func New(cluster Cluster, state *lifecycle.Lifecycle, limit int, registry prometheus.Registerer) *Handler {
 	watchers := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "bimetal_gateway", Name: "event_streams", Help: "Event streams that are open.",
 	})
 	registry.MustRegister(watchers)
-	return &Handler{nodes: nodes, state: state, places: make(chan struct{}, limit), watchers: watchers}
+	return &Handler{cluster: cluster, state: state, places: make(chan struct{}, limit), watchers: watchers}
 }
 
 // Serve answers one stream, which lasts until the client leaves or the gateway ends.
@@ -44,6 +50,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.refresh = h.cluster.Refresh
 	select {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
@@ -59,7 +66,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		s.following.Wait()
 	}()
 	running := followers{}
-	nodes, replaced := h.nodes()
+	nodes, replaced := h.cluster.Nodes()
 	s.adjust(ctx, running, nodes, true)
 	early, failure := s.open(ctx, len(nodes))
 	if failure != nil {
@@ -90,7 +97,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		case <-heartbeat.C:
 			s.comment("heartbeat")
 		case <-replaced:
-			nodes, replaced = h.nodes()
+			nodes, replaced = h.cluster.Nodes()
 			s.adjust(ctx, running, nodes, false)
 		case <-h.state.Ending():
 			s.comment("the gateway ends; connect again with this id")

@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"bimetal.dev/contract"
@@ -27,47 +28,85 @@ type update struct {
 	away bool
 }
 
-// follow keeps a subscription to one node and continues it, behind what was seen, whenever it ends. whole says that
-// nothing may be missed from the beginning on: where that cannot be (the node is away, or there is no position although
-// the client had one) the client is told by a reset as soon as the node is there.
-func (s *stream) follow(ctx context.Context, n *node.Node, position []byte, missed bool) {
+// follower keeps a subscription to one node, also when that moves to another process, and continues it behind what was
+// seen whenever it ends.
+type follower struct {
+	stream *stream
+	stop   context.CancelFunc
+	// position is how far it is; nil: nothing has been seen. Only follow uses it.
+	position []byte
+	// missed says that the client may have missed something, because the node was away or there is no position although
+	// the client had one: it is told by a reset as soon as the node is there.
+	missed bool
+
+	mu    sync.Mutex
+	node  *node.Node
+	leave context.CancelFunc // ends the present subscription
+}
+
+// move makes the follower continue at another process of its node.
+func (f *follower) move(n *node.Node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.node = n
+	f.leave()
+}
+
+// at is the process to subscribe to, and a context that ends when it is another one.
+func (f *follower) at(ctx context.Context) (*node.Node, context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leave()
+	ctx, f.leave = context.WithCancel(ctx)
+	return f.node, ctx
+}
+
+// follow runs until ctx ends or the subscription is refused for good.
+func (f *follower) follow(ctx context.Context) {
 	for {
-		ended, failure := s.subscription(ctx, n, &position, &missed)
-		if ctx.Err() != nil {
+		n, here := f.at(ctx)
+		changed := n.Changed()
+		stood, failure := f.subscription(ctx, here, n)
+		switch {
+		case ctx.Err() != nil:
 			return
-		}
-		if failure != nil && !transient(failure) {
-			s.push(ctx, update{node: n.Name(), failure: failure})
+		case here.Err() != nil:
+			continue // it has moved
+		case failure != nil && !transient(failure):
+			f.stream.push(ctx, update{node: n.Name(), failure: failure})
 			return
+		case failure != nil && (failure.Reason() == contract.WrongNode || failure.Reason() == contract.Draining):
+			f.stream.refresh(ctx, n) // where it is now
 		}
-		if position == nil {
-			missed = true
+		if f.position == nil {
+			f.missed = true
 		}
-		if !ended {
-			s.push(ctx, update{node: n.Name(), away: true})
+		if !stood && !n.Fresh() {
+			f.stream.push(ctx, update{node: n.Name(), away: true})
 		}
 		select {
-		case <-ctx.Done():
-			return
+		case <-here.Done():
+		case <-changed: // it may be there now
 		case <-time.After(followAgain):
 		}
 	}
 }
 
-// subscription is one Watch. stood says whether it had begun.
-func (s *stream) subscription(ctx context.Context, n *node.Node, position *[]byte, missed *bool) (stood bool, failure *contract.Error) {
+// subscription is one Watch, which ends with here. stood says whether it had begun. What has come is handed on even when
+// the node has moved meanwhile: the position is behind it.
+func (f *follower) subscription(ctx, here context.Context, n *node.Node) (stood bool, failure *contract.Error) {
 	control, unavailable := n.Control()
 	if unavailable != nil {
 		return false, unavailable
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	here, cancel := context.WithCancel(here)
 	defer cancel()
-	watch, err := control.Cache.Watch(ctx)
+	watch, err := control.Cache.Watch(here)
 	if err != nil {
 		return false, contract.FromError(err, false)
 	}
 	subscribe := &cachev1.Subscribe{
-		Namespace: &s.namespace, Prefix: s.prefix, Position: *position, HeartbeatInterval: durationpb.New(nodeHeartbeat),
+		Namespace: &f.stream.namespace, Prefix: f.stream.prefix, Position: f.position, HeartbeatInterval: durationpb.New(nodeHeartbeat),
 	}
 	if err := watch.Send(&cachev1.WatchRequest{Request: &cachev1.WatchRequest_Subscribe{Subscribe: subscribe}}); err != nil {
 		_, err = watch.Recv() // has the status that Send lacks
@@ -79,16 +118,16 @@ func (s *stream) subscription(ctx context.Context, n *node.Node, position *[]byt
 			return stood, contract.FromError(err, true)
 		}
 		stood = true
-		if subscribed := response.GetSubscribed(); subscribed != nil && *missed {
-			*missed = false
+		if subscribed := response.GetSubscribed(); subscribed != nil && f.missed {
+			f.missed = false
 			response = &cachev1.WatchResponse{Response: &cachev1.WatchResponse_Reset_{Reset_: &cachev1.Reset{
 				Position: subscribed.GetPosition(), Message: "the node could not be watched before",
 			}}}
 		}
-		*position = positionOf(response, *position)
-		if !s.push(ctx, update{node: n.Name(), response: response}) {
+		if !f.stream.push(ctx, update{node: n.Name(), response: response}) {
 			return stood, nil
 		}
+		f.position = positionOf(response, f.position)
 	}
 }
 

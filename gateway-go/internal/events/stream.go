@@ -36,6 +36,8 @@ type stream struct {
 	resumed   bool
 	updates   chan update
 	following sync.WaitGroup
+	// refresh asks a node for the topology, so that followers of one that has moved learn where it is.
+	refresh func(context.Context, *node.Node)
 
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -44,12 +46,7 @@ type stream struct {
 }
 
 // followers are the subscriptions by the name of the node.
-type followers map[string]follower
-
-type follower struct {
-	node *node.Node
-	stop context.CancelFunc
-}
+type followers map[string]*follower
 
 // adjust begins and ends subscriptions after a change of the topology. first says that this is the beginning: nodes
 // that come later bring keys whose events nobody has watched, so they begin with a reset.
@@ -58,16 +55,19 @@ func (s *stream) adjust(ctx context.Context, f followers, nodes []*node.Node, fi
 	for _, n := range nodes {
 		present[n.Name()] = true
 		if running, ok := f[n.Name()]; ok {
-			if running.node == n {
-				continue
+			if running.node != n { // only this goroutine writes it
+				running.move(n)
 			}
-			running.stop() // the node has moved to another address
+			continue
 		}
 		position := s.seen[n.Name()]
-		missed := position == nil && (s.resumed || !first)
 		following, stop := context.WithCancel(ctx)
-		f[n.Name()] = follower{n, stop}
-		s.following.Go(func() { s.follow(following, n, position, missed) })
+		begun := &follower{
+			stream: s, stop: stop, node: n, leave: func() {}, position: position,
+			missed: position == nil && (s.resumed || !first),
+		}
+		f[n.Name()] = begun
+		s.following.Go(func() { begun.follow(following) })
 	}
 	for name, running := range f {
 		if !present[name] {

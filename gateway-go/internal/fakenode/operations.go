@@ -21,6 +21,13 @@ type keyed interface {
 func (n *Node) do(operation *cachev1.Operation) (*cachev1.OperationResult, *contract.Error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
+	return n.once(operation, n.perform)
+}
+
+func (n *Node) perform(operation *cachev1.Operation) (*cachev1.OperationResult, *contract.Error) {
 	switch o := operation.GetOperation().(type) {
 	case *cachev1.Operation_Get:
 		response, err := n.get(o.Get)

@@ -41,10 +41,14 @@ type Node struct {
 	clock       uint64
 	history     []*cachev1.Event // index i has sequence i+1
 	changed     chan struct{}    // closed and replaced with every event
+	results     map[operationKey]*storedResult
+	handedOver  bool // another process is the node now; topology says where
 
+	catchingUp  atomic.Bool // serves nothing yet
 	judge       atomic.Bool // answer WRONG_NODE by the topology
 	delay       atomic.Int64
-	hold        atomic.Pointer[chan struct{}] // Pipeline answers wait until it is closed
+	hold        atomic.Pointer[chan struct{}] // Pipeline batches wait until it is closed
+	mute        atomic.Pointer[chan struct{}] // Pipeline answers, of what is done, wait until it is closed
 	fail        atomic.Int32                  // reason that every Pipeline operation gets; 0: none
 	greatest    atomic.Uint64                 // greatest seen_version
 	lastTimeout atomic.Uint32
@@ -67,7 +71,7 @@ func Start(tb testing.TB, name string) *Node {
 	tb.Helper()
 	n := &Node{
 		name: name, tb: tb, incarnation: uint64(time.Now().UnixNano()), clock: 1000,
-		entries: map[entryKey]*stored{}, changed: make(chan struct{}),
+		entries: map[entryKey]*stored{}, changed: make(chan struct{}), results: map[operationKey]*storedResult{},
 		spaces: map[string]*cachev1.Namespace{
 			"default": {Name: "default", Revision: 1}, "demo": {Name: "demo", Revision: 1},
 		},
@@ -116,7 +120,7 @@ func (n *Node) Stop() {
 // Restart begins a new life at the same address: empty, with another incarnation.
 func (n *Node) Restart() {
 	n.mu.Lock()
-	n.entries, n.history = map[entryKey]*stored{}, nil
+	n.entries, n.history, n.results = map[entryKey]*stored{}, nil, map[operationKey]*storedResult{}
 	n.incarnation++
 	address := n.address
 	n.mu.Unlock()
@@ -135,7 +139,14 @@ func (n *Node) Resume() { n.gate.resume() }
 // Delay makes every batch of the Pipeline wait before it is done.
 func (n *Node) Delay(d time.Duration) { n.delay.Store(int64(d)) }
 
-// Hold makes the answers of the Pipeline wait until release is called.
+// Mute makes the Pipeline do what it is sent and keep the answers until release is called.
+func (n *Node) Mute() (release func()) {
+	muted := make(chan struct{})
+	n.mute.Store(&muted)
+	return sync.OnceFunc(func() { n.mute.Store(nil); close(muted) })
+}
+
+// Hold makes the batches of the Pipeline wait, not begun, until release is called.
 func (n *Node) Hold() (release func()) {
 	held := make(chan struct{})
 	n.hold.Store(&held)
@@ -198,9 +209,16 @@ func (n *Node) authorize(ctx context.Context) error {
 func (n *Node) Describe(context.Context, *controlv1.DescribeRequest) (*controlv1.DescribeResponse, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	state := controlv1.ProcessState_PROCESS_STATE_SERVING
+	switch {
+	case n.handedOver:
+		state = controlv1.ProcessState_PROCESS_STATE_HANDED_OVER
+	case n.catchingUp.Load():
+		state = controlv1.ProcessState_PROCESS_STATE_CAUGHT_UP
+	}
 	return &controlv1.DescribeResponse{
 		Service: "cache", Instance: n.name, Language: "go", Incarnation: n.incarnation,
 		Contract: &controlv1.ContractIdentity{Revision: contract.Revision},
-		Topology: proto.CloneOf(n.topology), State: controlv1.ProcessState_PROCESS_STATE_SERVING,
+		Topology: proto.CloneOf(n.topology), State: state,
 	}, nil
 }

@@ -55,6 +55,13 @@ func (n *Node) Pipeline(stream grpc.BidiStreamingServer[cachev1.PipelineRequest,
 			size += len(result.GetGet().GetEntry().GetValue()) + 64
 			response.Results = append(response.Results, result)
 		}
+		if muted := n.mute.Load(); muted != nil {
+			select {
+			case <-*muted:
+			case <-stream.Context().Done():
+				return nil
+			}
+		}
 		if len(response.GetResults()) > 0 {
 			if err := stream.Send(response); err != nil {
 				return err
@@ -97,6 +104,10 @@ func (n *Node) Watch(stream grpc.BidiStreamingServer[cachev1.WatchRequest, cache
 		}
 	}()
 	n.mu.Lock()
+	if err := n.away(); err != nil {
+		n.mu.Unlock()
+		return err
+	}
 	if space, ok := n.spaces[subscribe.GetNamespace()]; subscribe.Namespace != nil && (!ok || space.GetDeleted()) {
 		n.mu.Unlock()
 		return contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", subscribe.GetNamespace())
@@ -140,12 +151,15 @@ func (n *Node) Watch(stream grpc.BidiStreamingServer[cachev1.WatchRequest, cache
 			events.Events = append(events.Events, event)
 		}
 		events.Position = n.position(next)
-		changed := n.changed
+		changed, ended := n.changed, n.handedOver
 		n.mu.Unlock()
 		if len(events.GetEvents()) > 0 {
 			if err := stream.Send(&cachev1.WatchResponse{Response: &cachev1.WatchResponse_Events{Events: events}}); err != nil {
 				return err
 			}
+		}
+		if ended {
+			return contract.Errorf(contract.Draining, "another process is the node now")
 		}
 		select {
 		case <-changed:
@@ -176,6 +190,9 @@ func parsePosition(position []byte) (incarnation uint64, sequence int) {
 func (n *Node) List(_ context.Context, request *cachev1.ListRequest) (*cachev1.ListResponse, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	if space, ok := n.spaces[request.GetNamespace()]; !ok || space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", request.GetNamespace())
 	}

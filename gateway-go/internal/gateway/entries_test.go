@@ -286,14 +286,59 @@ func TestIncrementAndTouch(t *testing.T) {
 	p.expect("a precondition", p.do("POST", entry+"/touch", `{}`, asJSON, "If-Match: *"), 400, "INVALID_ARGUMENT")
 }
 
-func TestWhatIsNotThereYetSaysSo(t *testing.T) {
+func TestARequestRepeatedWithItsIdempotencyKeyIsDoneOnce(t *testing.T) {
 	p := start(t, 1, nil)
-	for _, c := range []struct{ method, target, body string }{
-		{"PUT", entry, "v"}, {"DELETE", entry, ""}, {"POST", entry + "/increment", `{"delta":1}`},
-		{"POST", entry + "/touch", `{}`}, {"POST", "/v1/cache/default", `{"operations":[{"get":{"key":"a"}}]}`},
+	const key, other = "Idempotency-Key: \"a-1~\"", "Idempotency-Key: a-1~"
+	for _, c := range []struct{ method, target, body, changed string }{
+		{"PUT", entry, "v", "w"},
+		{"POST", entry + "/touch", `{"ttl":"60s"}`, `{"ttl":"61s"}`},
+		{"DELETE", entry, "", ""},
+		{"POST", entry + "/increment", `{"delta":5}`, `{"delta":6}`},
 	} {
-		got := p.do(c.method, c.target, c.body, "Content-Type: application/json", "Idempotency-Key: 1")
-		p.expect(c.method+" "+c.target, got, 501, "NOT_IMPLEMENTED")
+		target := strings.Replace(c.target, entry, entry+strconv.Itoa(len(c.method+c.target)), 1)
+		if strings.HasSuffix(target, "touch") {
+			p.do("PUT", strings.TrimSuffix(target, "/touch"), "v")
+		}
+		first := p.do(c.method, target, c.body, asJSON, key)
+		again := p.do(c.method, target, c.body, asJSON, key)
+		if first.status >= 300 || again.status != first.status || again.body != first.body || again.header.Get("Etag") != first.header.Get("Etag") {
+			t.Errorf("%s %s: %d %s, then %d %s", c.method, target, first.status, first.body, again.status, again.body)
+		}
+		if c.changed != c.body {
+			p.expect("another request", p.do(c.method, target, c.changed, asJSON, key), 422, "IDEMPOTENCY_KEY_REUSED")
+		}
+		if next := p.do(c.method, target, c.body, asJSON, other); next.status >= 300 || next.body == first.body && first.body != "" {
+			t.Errorf("another key: %d %s", next.status, next.body)
+		}
+	}
+	p.expect("a refusal", p.do("PUT", entry+"9", "v", "If-Match: *", key), 412, "PRECONDITION_FAILED")
+	p.do("PUT", entry+"9", "v")
+	p.expect("the same refusal", p.do("PUT", entry+"9", "v", "If-Match: *", key), 412, "PRECONDITION_FAILED")
+	for _, wrong := range []string{"", "a b", "ä", strings.Repeat("x", 256)} {
+		p.expect(wrong, p.do("PUT", entry, "v", "Idempotency-Key: "+wrong), 400, "INVALID_ARGUMENT")
+	}
+	p.expect("two", p.do("PUT", entry, "v", key, other), 400, "INVALID_ARGUMENT")
+	p.expect("the longest", p.do("PUT", entry+"8", "v", "Idempotency-Key: "+strings.Repeat("x", 255)), 201, "")
+}
+
+func TestOperationsOfABatchHaveTheirOwnIdempotencyKeys(t *testing.T) {
+	p := start(t, 1, nil)
+	body := `{"operations":[
+		{"increment":{"key":"n","delta":1,"idempotencyKey":"a"}},{"increment":{"key":"n","delta":1,"idempotencyKey":"a"}},
+		{"increment":{"key":"n","delta":1,"idempotencyKey":"b"}},{"increment":{"key":"n","delta":2,"idempotencyKey":"b"}},
+		{"put":{"key":"p","value":1,"idempotencyKey":"a"}},{"touch":{"key":"p","idempotencyKey":"a2"}},{"delete":{"key":"p","idempotencyKey":"a3"}}]}`
+	for range 2 {
+		var states []string
+		for _, result := range p.do("POST", "/v1/cache/default", body, asJSON).json(t)["results"].([]any) {
+			states = append(states, fmt.Sprintf("%v:%v", result.(map[string]any)["status"], result.(map[string]any)["value"]))
+		}
+		if got := strings.Join(states, " "); got != "200:1 200:1 200:2 422:<nil> 201:<nil> 200:<nil> 204:<nil>" {
+			t.Error(got)
+		}
+	}
+	p.expect("a header", p.do("POST", "/v1/cache/default", body, asJSON, "Idempotency-Key: a"), 400, "INVALID_ARGUMENT")
+	for _, operation := range []string{`{"get":{"key":"a","idempotencyKey":"a"}}`, `{"delete":{"key":"a","idempotencyKey":""}}`} {
+		p.expect(operation, p.do("POST", "/v1/cache/default", `{"operations":[`+operation+`]}`, asJSON), 400, "INVALID_ARGUMENT")
 	}
 }
 

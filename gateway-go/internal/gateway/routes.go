@@ -52,8 +52,8 @@ func (g *Gateway) routes() (*chi.Mux, error) {
 		r.Method(route.method, route.pattern, middleware.Deadline(route.handler))
 	}
 	r.Method(http.MethodGet, "/v1/cache/{namespace}", listOrWatch(
-		middleware.Deadline(exchange.Handler(listing.New(g.cluster.Nodes).Serve)),
-		exchange.Handler(events.New(g.cluster.Nodes, g.state, g.config.MaxWatchers, g.metrics).Serve),
+		middleware.Deadline(exchange.Handler(listing.New(g.cluster).Serve)),
+		exchange.Handler(events.New(g.cluster, g.state, g.config.MaxWatchers, g.metrics).Serve),
 	))
 
 	documents, err := document.New()

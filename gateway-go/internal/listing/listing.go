@@ -2,20 +2,22 @@
 package listing
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/node"
 	"bimetal.dev/gateway/internal/problem"
 	"bimetal.dev/gateway/internal/syntax"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -26,11 +28,11 @@ const (
 
 // Handler serves listings.
 type Handler struct {
-	nodes func() ([]*node.Node, <-chan struct{})
+	cluster *cluster.Cluster
 }
 
-// New makes it; nodes are those of the present topology.
-func New(nodes func() ([]*node.Node, <-chan struct{})) *Handler { return &Handler{nodes: nodes} }
+// New makes it.
+func New(cluster *cluster.Cluster) *Handler { return &Handler{cluster: cluster} }
 
 type page struct {
 	Keys          []string `json:"keys"`
@@ -57,32 +59,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	nodes, _ := h.nodes()
-	nodes = slices.SortedFunc(slices.Values(nodes), func(a, b *node.Node) int { return strings.Compare(a.Name(), b.Name()) })
-	// A node that has left the topology has no keys any more: the walk goes on behind it.
-	position := slices.IndexFunc(nodes, func(n *node.Node) bool { return n.Name() >= at })
-	answer := page{Keys: []string{}}
-	if position >= 0 {
-		if nodes[position].Name() != at {
-			request.PageToken = nil
-		}
-		control, unavailable := nodes[position].Control()
-		if unavailable != nil {
-			return unavailable
-		}
-		response, rpcErr := control.Cache.List(r.Context(), request)
-		if rpcErr != nil {
-			return h.failed(rpcErr)
-		}
-		for _, key := range response.GetKeys() {
-			answer.Keys = append(answer.Keys, syntax.EncodeSegment(key))
-		}
-		switch {
-		case len(response.GetNextPageToken()) > 0:
-			answer.NextPageToken = formatToken(nodes[position].Name(), response.GetNextPageToken())
-		case position+1 < len(nodes):
-			answer.NextPageToken = formatToken(nodes[position+1].Name(), nil)
-		}
+	answer, failure := h.page(r.Context(), request, at)
+	if failure != nil {
+		return located(failure)
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
@@ -90,6 +69,47 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	exchange.WriteJSON(w, http.StatusOK, body)
 	return nil
+}
+
+// page asks the node of this name, or the first one behind it in the order of names: one that has left the topology has
+// no keys any more.
+func (h *Handler) page(ctx context.Context, request *cachev1.ListRequest, at string) (*page, *contract.Error) {
+	var rest []*node.Node
+	choose := func(nodes []*node.Node) *node.Node {
+		rest = slices.SortedFunc(slices.Values(nodes), func(a, b *node.Node) int { return strings.Compare(a.Name(), b.Name()) })
+		if behind := slices.IndexFunc(rest, func(n *node.Node) bool { return n.Name() >= at }); behind >= 0 {
+			rest = rest[behind:]
+			return rest[0]
+		}
+		rest = nil
+		return nodes[0] // is not asked
+	}
+	var response *cachev1.ListResponse
+	asked, failure := h.cluster.Ask(ctx, choose, func(ctx context.Context, control *node.Control) (err error) {
+		if len(rest) == 0 {
+			return nil
+		}
+		here := proto.CloneOf(request)
+		if rest[0].Name() != at {
+			here.PageToken = nil
+		}
+		response, err = control.Cache.List(ctx, here)
+		return err
+	})
+	if failure != nil {
+		return nil, failure
+	}
+	answer := &page{Keys: []string{}}
+	for _, key := range response.GetKeys() {
+		answer.Keys = append(answer.Keys, syntax.EncodeSegment(key))
+	}
+	switch {
+	case len(response.GetNextPageToken()) > 0:
+		answer.NextPageToken = formatToken(asked.Name(), response.GetNextPageToken())
+	case len(rest) > 1:
+		answer.NextPageToken = formatToken(rest[1].Name(), nil)
+	}
+	return answer, nil
 }
 
 // read makes the request for a node, and the name of the node where the page begins ("" the first).
@@ -115,11 +135,8 @@ func (h *Handler) read(namespace string, query map[string]string) (*cachev1.List
 	return request, at, nil
 }
 
-func (h *Handler) failed(err error) error {
-	failure := contract.FromError(err, true)
-	if failure.Reason() == contract.OutcomeUnknown { // a read: nothing can have happened
-		return contract.Errorf(contract.NodeUnavailable, "the connection to the node was lost").RetryAfter(time.Second).Because(failure)
-	}
+// located says where in the HTTP request the page token is that a node does not know.
+func located(failure *contract.Error) error {
 	for _, violation := range failure.Detail.GetViolations() {
 		if violation.GetField() == "page_token" {
 			return problem.Invalid(problem.InQuery, "pageToken", "is none that a page has given")

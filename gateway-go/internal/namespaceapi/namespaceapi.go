@@ -159,7 +159,7 @@ func target(r *http.Request) (string, error) {
 		return "", err
 	}
 	if len(r.Header.Values("Idempotency-Key")) > 0 {
-		return "", contract.Errorf(contract.NotImplemented, "Idempotency-Key is not in this release; repeating this request is safe")
+		return "", problem.Invalid(problem.InHeader, "Idempotency-Key", "this route takes none: repeating its requests is safe")
 	}
 	return exchange.Namespace(r)
 }

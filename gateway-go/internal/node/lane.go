@@ -10,7 +10,6 @@ import (
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
-	errorsv1 "bimetal.dev/contract/gen/bimetal/errors/v1"
 	"google.golang.org/grpc"
 )
 
@@ -50,7 +49,7 @@ func newLane(options Options, name string, connection *connection) *lane {
 }
 
 // do brings one operation to the node and waits for its result, the end of ctx, or the end of the session.
-func (l *lane) do(ctx context.Context, session context.Context, operation *cachev1.Operation, traceparent string) (*cachev1.OperationResult, *contract.Error) {
+func (l *lane) do(ctx context.Context, s *session, operation *cachev1.Operation, traceparent string) (*cachev1.OperationResult, *contract.Error) {
 	c := newCall(operation)
 	c.deadline, _ = ctx.Deadline()
 	c.traceparent = traceparent
@@ -69,40 +68,15 @@ func (l *lane) do(ctx context.Context, session context.Context, operation *cache
 			l.metrics.abandoned.Inc()
 			return nil, gaveUp(ctx, state, operation)
 		}
-	case <-session.Done():
+	case <-s.ctx.Done():
 		if state := c.abandon(); state != answered {
-			return nil, lost(context.Cause(session), state, operation)
+			return nil, lost(s, state, operation)
 		}
 	}
 	result := c.result
 	c.release()
 	return result, nil
 }
-
-// gaveUp is the error of a caller whose own time or patience ended.
-func gaveUp(ctx context.Context, state int32, operation *cachev1.Operation) *contract.Error {
-	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	switch {
-	case state == written && !isRead(operation) && timedOut:
-		return contract.Errorf(contract.OutcomeUnknown, "the operation was sent to its node and not answered in time")
-	case timedOut:
-		return contract.Errorf(contract.DeadlineExceeded, "the request's time was over before its node answered")
-	default:
-		return contract.Errorf(contract.Cancelled, "the caller gave up").Because(ctx.Err())
-	}
-}
-
-// lost is the error of an operation whose session ended under it. Reads change nothing, so for them "not begun" is as
-// good as true: the caller may repeat them.
-func lost(cause error, state int32, operation *cachev1.Operation) *contract.Error {
-	if state == written && !isRead(operation) {
-		return contract.Errorf(contract.OutcomeUnknown, "the operation was sent to its node, whose connection was lost").
-			Because(cause)
-	}
-	return unavailable(cause)
-}
-
-func isRead(operation *cachev1.Operation) bool { return operation.GetGet() != nil }
 
 // write gathers what waits into batches until the session ends. It never sleeps on a timer: one turn of the scheduler
 // (Gosched) lets the callers that are already runnable join, and while the window is full, more join by themselves.
@@ -237,11 +211,4 @@ func (l *lane) note(result *cachev1.OperationResult) {
 	case *cachev1.OperationResult_Error:
 		l.seen.Note(r.Error.GetCurrentVersion())
 	}
-}
-
-func unavailable(cause error) *contract.Error {
-	return (&contract.Error{Detail: &errorsv1.Error{
-		Reason:  contract.NodeUnavailable,
-		Message: "the node that owns the key cannot be reached",
-	}}).RetryAfter(time.Second).Because(cause)
 }

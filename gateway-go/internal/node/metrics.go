@@ -4,7 +4,6 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are those of all nodes of a gateway, each with the label "node".
 type Metrics struct {
-	up         *prometheus.GaugeVec
 	connects   *prometheus.CounterVec
 	failures   *prometheus.CounterVec
 	batchSize  *prometheus.HistogramVec
@@ -23,7 +22,6 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "bimetal_gateway", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		up:       gauge("node_up", "1 while the node has a session, else 0.", "node"),
 		connects: counter("node_connects_total", "Sessions that were begun.", "node"),
 		failures: counter("node_failures_total", "Sessions that ended and attempts that failed.", "node"),
 		batchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -35,7 +33,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		abandoned:  counter("pipeline_abandoned_total", "Operations whose caller gave up before the answer.", "node", "lane"),
 		operations: counter("pipeline_operations_total", "Operations written to a node.", "node", "lane"),
 	}
-	registry.MustRegister(m.up, m.connects, m.failures, m.batchSize, m.queue, m.rejected, m.abandoned, m.operations)
+	registry.MustRegister(m.connects, m.failures, m.batchSize, m.queue, m.rejected, m.abandoned, m.operations)
 	return m
 }
 
@@ -63,7 +61,7 @@ func (m *Metrics) forget(node string) {
 	label := prometheus.Labels{"node": node}
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.up, m.connects, m.failures, m.batchSize, m.queue, m.rejected, m.abandoned, m.operations} {
+	}{m.connects, m.failures, m.batchSize, m.queue, m.rejected, m.abandoned, m.operations} {
 		vec.DeletePartialMatch(label)
 	}
 }
