@@ -4,7 +4,8 @@ import { startOrder } from '../model/instances.ts';
 import { isBehindEdge } from '../model/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { RolloutLimits } from '../rollout/limits.ts';
-import { rollOut } from '../rollout/rollout.ts';
+import { serves } from '../rollout/replace.ts';
+import { type RolloutEvent, rollOut } from '../rollout/rollout.ts';
 import { takeContract } from './contract-change.ts';
 import { Watcher } from './watcher.ts';
 
@@ -17,6 +18,7 @@ const limits: Partial<RolloutLimits> = { canaryMs: 200, watchMs: 0 };
 export interface DevRound {
   readonly contract: 'unchanged' | 'regenerated' | 'refused';
   readonly services: readonly DevChange[];
+  /** Until everything that ran before had ended. */
   readonly totalMs: number;
 }
 
@@ -25,7 +27,7 @@ export interface DevChange {
   readonly outcome: 'serving' | 'does not build' | 'rolled back';
   /** The compiler's part. */
   readonly buildMs: number;
-  /** When all of its instances ran the change. */
+  /** When callers reached the change at all of its instances; what ran before may still be draining. 0: never. */
   readonly servingMs: number;
 }
 
@@ -93,8 +95,12 @@ class DevLoop {
     const built = await Promise.all(changed.map((service) => this.#build(service, started)));
     const services: DevChange[] = [];
     for (const { service, ok, buildMs } of built) {
-      const outcome = ok ? await this.#rollOut(service) : 'does not build';
-      const servingMs = Math.round(performance.now() - started);
+      let servingAt = 0;
+      const onEvent = ({ step }: RolloutEvent): void => {
+        if (step === serves) servingAt = performance.now();
+      };
+      const outcome = ok ? await this.#rollOut(service, onEvent) : 'does not build';
+      const servingMs = Math.max(0, Math.round(servingAt - started));
       services.push({ service, outcome, buildMs, servingMs });
       if (outcome === 'serving') {
         this.#say('info', `${service} serves the change after ${seconds(servingMs)} (build ${seconds(buildMs)})`);
@@ -133,9 +139,10 @@ class DevLoop {
     }
   }
 
-  async #rollOut(service: string): Promise<DevChange['outcome']> {
+  async #rollOut(service: string, onEvent: (event: RolloutEvent) => void): Promise<DevChange['outcome']> {
+    const options = { target: service, build: true, limits, signal: this.#signal, onEvent };
     try {
-      const report = await rollOut(this.#platform, { target: service, build: true, limits, signal: this.#signal });
+      const report = await rollOut(this.#platform, options);
       if (report.outcome === 'done') return 'serving';
       this.#say('error', `${service} was rolled back: ${report.reason}`);
     } catch (error) {

@@ -20,6 +20,9 @@ export interface ReplaceOptions {
   readonly say: (step: string) => void;
 }
 
+/** The step from which on callers reach the new generation. The former one may still be draining. */
+export const serves = 'serves';
+
 /** The new generation did not hold, and why. */
 export class Rejected extends Error {
   /** Callers' requests went to it already: the former build has to be brought back. */
@@ -65,7 +68,7 @@ const replaceStateless = async (platform: Platform, instance: Instance, options:
   }
   const former = instance.adopt(next);
   await platform.wiring.publishRoutes();
-  say('new connections go to it');
+  say(serves);
   const retired = former?.stop() ?? Promise.resolve();
   retired.catch(() => {});
   if (before) await watchTraffic(next, before, options);
@@ -140,7 +143,7 @@ const replaceNode = async (platform: Platform, instance: Instance, options: Repl
   const former = instance.adopt(next);
   await platform.wiring.publishTopology(platform.wiring.topology);
   await platform.wiring.publishRoutes();
-  say('took over');
+  say(serves);
   if (former) await retireNode(platform, former, port);
   say('the former one has ended');
   if (watched) await watchNode(platform, instance, limits, signal);
