@@ -30,6 +30,8 @@ pub struct Config {
     pub max_namespaces: usize,
     /// 64 random bits per life of the process: what positions and page tokens are bound to.
     pub incarnation: u64,
+    /// Random in each process, also where the incarnation is a former one's: whose slots a page token names.
+    pub table_id: u32,
     /// Random: keeps callers from choosing keys that collide.
     pub hash_seed: u64,
     /// No version is drawn at or below this one.
@@ -49,6 +51,7 @@ impl Default for Config {
             history_bytes: 4 << 20,
             max_namespaces: 4_096,
             incarnation: 1,
+            table_id: 1,
             hash_seed: 1,
             version_floor: 0,
             waker: None,

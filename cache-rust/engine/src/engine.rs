@@ -135,6 +135,7 @@ impl Engine {
                 self.open_spaces(&namespace);
                 self.evict_to_quota(&namespace, now);
             }
+            Change::Deleted(index) if self.lock(0).following => self.close_spaces(index),
             Change::Deleted(index) => {
                 self.flush_index(index, true, now);
             }

@@ -272,7 +272,7 @@ impl Entry {
         })
     }
 
-    fn share(&self) -> Option<SharedValue> {
+    pub(crate) fn share(&self) -> Option<SharedValue> {
         self.count()?.fetch_add(1, Ordering::Relaxed);
         Some(SharedValue(Self(self.0)))
     }

@@ -63,6 +63,9 @@ pub enum Error {
         /// "the namespace" or "the node".
         whose: &'static str,
     },
+    /// The node is at the cut of a hand-over: not begun, and to be asked again within a second.
+    #[error("the node is being handed over")]
+    Held,
     /// WRONG_NODE.
     #[error("the key belongs to the node {owner:?} by the topology of epoch {epoch}")]
     WrongNode {

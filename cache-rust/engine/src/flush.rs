@@ -47,6 +47,14 @@ impl Engine {
         (version, entries)
     }
 
+    /// The same for an engine that receives its state: the version and the events are the writer's.
+    pub(crate) fn close_spaces(&self, index: u16) {
+        for at in 0..self.shards.len() {
+            self.lock(at).space_mut(index).open = false;
+            self.erase(at, None, Now::new(0, 0), |_, entry| entry.namespace() == index);
+        }
+    }
+
     /// Flushes a live namespace: the greatest version drawn, and how many entries it erased.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub enum EventKind {
     Flushed,
 }
 
-const KINDS: [EventKind; 6] = [
+pub(crate) const KINDS: [EventKind; 6] = [
     EventKind::Put,
     EventKind::Touched,
     EventKind::Deleted,
@@ -99,6 +99,23 @@ impl History {
 
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The first event that is held, or the next one.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.segments.front().map_or(self.next, |segment| segment.first)
+    }
+
+    /// Begins anew with this sequence.
+    pub(crate) fn restart(&mut self, sequence: u64) {
+        self.segments.clear();
+        (self.next, self.enabled) = (sequence, true);
+    }
+
+    /// Lets go of everything: nobody can continue here.
+    pub(crate) fn forget(&mut self) {
+        self.segments.clear();
+        self.next += 1;
     }
 
     pub(crate) fn push(&mut self, record: &Record<'_>) {

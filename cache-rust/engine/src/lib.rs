@@ -15,6 +15,7 @@
 //! | `memory.rs`, `room.rs`, `allocator.rs` | what is counted against the limit, how room is made, how glibc is set |
 //! | `namespace.rs`, `registry.rs` | policy records; which record wins |
 //! | `history.rs`, `watch.rs` | events, positions, resuming without a gap |
+//! | `transfer/` | the whole state, to another process or into a file |
 //! | `list.rs`, `sweep.rs`, `flush.rs`, `stats.rs` | listing by prefix, the sweeper, erasing in bulk, counters |
 //!
 //! Locking: one mutex per shard and never two at a time; no allocation of a value and no copy of a
@@ -43,6 +44,7 @@ mod stats;
 mod sweep;
 mod time;
 mod topology;
+mod transfer;
 mod ttl;
 mod version;
 mod watch;
@@ -69,6 +71,10 @@ pub use precondition::Precondition;
 pub use stats::{EngineStats, NamespaceStats};
 pub use sweep::Swept;
 pub use time::Now;
+pub use transfer::{
+    Applied as AppliedBlock, Corrupt, ExportError, Exporter, FORMAT, Importer, MAX_BLOCK_BYTES, Received,
+    checksum,
+};
 pub use ttl::Ttl;
 pub use version::{MAX_AHEAD_MS, Version};
 pub use watch::{Event, Frontier, Interest, Lost, Position, Progress, Subscription};

@@ -1,5 +1,6 @@
 //! Listing keys by prefix, in pages. A page token is a place among the slots: an entry keeps its slot
-//! while it lives, whatever the table does, so a key that is present throughout is seen exactly once.
+//! while it lives, whatever the table does, so a key that is present throughout is seen exactly once. In the process
+//! that a node was handed over to, slots are others and shards the same: there the present shard is listed anew.
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -12,7 +13,7 @@ const PER_LOCK: u32 = 1_024;
 /// Slots that one page may look at: what bounds the work of a request.
 const PER_PAGE: u32 = 65_536;
 
-const TOKEN_BYTES: usize = 8 + 4 + 4 + 4;
+const TOKEN_BYTES: usize = 8 + 4 + 4 + 4 + 4;
 
 /// Which keys, and how many.
 #[derive(Debug, Clone, Copy)]
@@ -92,27 +93,31 @@ impl Engine {
             let bytes = request.page_token.get(at..at + 4)?;
             Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         };
-        let place = match (word(12), word(16)) {
-            (Some(shard), Some(slot)) if request.page_token.len() == TOKEN_BYTES => {
-                Place { shard: shard as usize, slot }
+        let (table, place) = match (word(12), word(16), word(20)) {
+            (Some(table), Some(shard), Some(slot)) if request.page_token.len() == TOKEN_BYTES => {
+                (table, Place { shard: shard as usize, slot })
             }
             _ => return Err(Error::invalid("page_token", "it is not one that this node gave")),
         };
-        if self.token(request, &place) != request.page_token {
+        let same_table = table == self.shared.config.table_id;
+        let mut expected = self.token(request, &place);
+        expected[12..16].copy_from_slice(&table.to_le_bytes());
+        if expected != request.page_token {
             return Err(Error::invalid(
                 "page_token",
                 "it belongs to another namespace, prefix or life of the node: list from the start",
             ));
         }
-        Ok(place)
+        Ok(Place { slot: if same_table { place.slot } else { 0 }, ..place })
     }
 
-    /// Incarnation, what was asked for, shard, slot.
+    /// Incarnation, what was asked for, whose slots, shard, slot.
     fn token(&self, request: &ListRequest<'_>, place: &Place) -> Vec<u8> {
         let asked = xxh64(&[request.namespace.as_bytes(), &[0], request.prefix].concat(), 0) as u32;
         let mut token = Vec::with_capacity(TOKEN_BYTES);
         token.extend_from_slice(&self.shared.config.incarnation.to_le_bytes());
         token.extend_from_slice(&asked.to_le_bytes());
+        token.extend_from_slice(&self.shared.config.table_id.to_le_bytes());
         token.extend_from_slice(&(place.shard as u32).to_le_bytes());
         token.extend_from_slice(&place.slot.to_le_bytes());
         token

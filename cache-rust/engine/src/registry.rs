@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Live = HashMap<Box<str>, Arc<Namespace>, foldhash::fast::RandomState>;
 
@@ -27,6 +28,8 @@ pub(crate) struct Registry {
     names: ArcSwap<Vec<Arc<str>>>,
     known: Mutex<BTreeMap<String, Known>>,
     limit: usize,
+    /// Grows with every record that is taken.
+    generation: AtomicU64,
 }
 
 /// What a record changed.
@@ -47,6 +50,7 @@ impl Registry {
             names: ArcSwap::default(),
             known: Mutex::default(),
             limit: limit.min(usize::from(u16::MAX)),
+            generation: AtomicU64::new(0),
         }
     }
 
@@ -89,6 +93,22 @@ impl Registry {
 
     pub(crate) fn record(&self, name: &str) -> Option<NamespaceRecord> {
         self.known.lock().get(name).map(|known| known.record.clone())
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The generation, and all records in the order of their numbers.
+    pub(crate) fn by_number(&self) -> (u64, Vec<(u16, NamespaceRecord)>) {
+        let known = self.known.lock();
+        let mut records: Vec<_> = known.values().map(|known| (known.index, known.record.clone())).collect();
+        records.sort_by_key(|(index, _)| *index);
+        (self.generation(), records)
+    }
+
+    pub(crate) fn index_of(&self, name: &str) -> Option<u16> {
+        self.known.lock().get(name).map(|known| known.index)
     }
 
     pub(crate) fn write(&self) -> Writer<'_> {
@@ -154,6 +174,7 @@ impl Writer<'_> {
             self.registry.names.store(Arc::new(names));
         }
         self.known.insert(name.clone(), Known { record, index, used });
+        self.registry.generation.fetch_add(1, Ordering::Release);
         match &change {
             Change::Updated(namespace) => self.publish(&name, index, Some(Arc::clone(namespace))),
             Change::Deleted(index) => self.publish(&name, *index, None),

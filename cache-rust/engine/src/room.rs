@@ -21,7 +21,7 @@ impl Shard {
     ) -> bool {
         loop {
             self.settle_space(shared, namespace.index);
-            let from = if namespace.over_quota() {
+            let from = if namespace.over_quota() && !self.following {
                 Some(namespace.index)
             } else if shared.over_limit() {
                 self.fattest(shared, (protected != NIL).then_some(namespace.index))
@@ -88,7 +88,7 @@ impl Engine {
             for index in 0..self.shards.len() {
                 let mut shard = self.lock(index);
                 for _ in 0..PER_LOCK {
-                    if !namespace.over_quota() {
+                    if !namespace.over_quota() || shard.following {
                         shard.settle_space(&self.shared, namespace.index);
                         return;
                     }

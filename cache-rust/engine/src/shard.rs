@@ -12,6 +12,7 @@ use crate::ownership::Topology;
 use crate::registry::Registry;
 use crate::slab::{Slab, SlotId};
 use crate::time::{NEVER, Now};
+use crate::transfer::Hold;
 use crate::version::VersionClock;
 use foldhash::{SharedSeed, quality::FoldHasher};
 use hashbrown::HashTable;
@@ -28,6 +29,14 @@ pub(crate) struct Shared {
     pub(crate) version_floor: AtomicU64,
     pub(crate) waker_armed: AtomicBool,
     pub(crate) seed: SharedSeed,
+}
+
+impl Placement {
+    pub(crate) fn new(topology: Topology, node: &str) -> Self {
+        let me = topology.nodes.iter().find(|member| member.name == node);
+        let tag = me.map_or(0, |member| member.tag as u16);
+        Self { topology, tag }
+    }
 }
 
 impl Shared {
@@ -89,6 +98,12 @@ pub(crate) struct Shard {
     pub(crate) clock: VersionClock,
     pub(crate) history: History,
     pub(crate) placement: Option<Arc<Placement>>,
+    /// Whose operations these are, while the node is handed over.
+    pub(crate) hold: Hold,
+    /// State is being received: removals are the writer's to record.
+    pub(crate) following: bool,
+    /// Keys that made room meanwhile; none: more than are remembered.
+    pub(crate) evicted_while_following: Option<Vec<(u16, Box<[u8]>)>>,
     /// Entries that will expire: without any the sweeper has nothing to do.
     pub(crate) expiring: usize,
     /// Structure bytes that the node's memory counts for this shard.
@@ -105,6 +120,9 @@ impl Shard {
             clock: VersionClock::default(),
             history: History::new(history_bytes),
             placement: None,
+            hold: Hold::No,
+            following: false,
+            evicted_while_following: Some(Vec::new()),
             expiring: 0,
             counted: 0,
             policies_bytes: 0,
@@ -159,7 +177,8 @@ impl Shard {
 
     /// Judged with the operation, under the lock: the namespace may have been deleted and the key may have
     /// moved since the caller looked.
-    pub(crate) fn judge(&self, namespace: &Namespace, key: &[u8]) -> Result<(), Error> {
+    pub(crate) fn judge(&self, shared: &Shared, namespace: &Namespace, key: &[u8]) -> Result<(), Error> {
+        self.hold.check(&shared.config.node_name)?;
         if !self.space(namespace.index).is_some_and(|space| space.open) {
             return Err(Error::NamespaceNotFound { namespace: namespace.name.to_string() });
         }
@@ -186,6 +205,9 @@ impl Shard {
     }
 
     pub(crate) fn record(&mut self, shared: &Shared, record: &Record<'_>) {
+        if self.following {
+            return;
+        }
         if self.history.is_enabled() {
             self.history.push(record);
             shared.wake();
@@ -237,6 +259,17 @@ impl Shard {
     pub(crate) fn is_live(&self, entry: &Entry, now: Now) -> bool {
         entry.expires_at() > now.mono_ms
             && self.space(entry.namespace()).is_some_and(|space| entry.version() > space.flushed_at)
+    }
+
+    /// Whether the entry is there, be it expired: what a copy of this shard has to hold.
+    pub(crate) fn is_kept(&self, entry: &Entry) -> bool {
+        self.space(entry.namespace()).is_some_and(|space| entry.version() > space.flushed_at)
+    }
+
+    /// The entry of which an event tells, as it is now.
+    pub(crate) fn find_event(&self, shared: &Shared, event: &Record<'_>) -> Option<SlotId> {
+        let id = self.find(event.namespace, event.key, shared.hash(event.namespace, event.key))?;
+        self.is_kept(self.slab.entry(id)).then_some(id)
     }
 
     /// The slot of the live entry of a key. A dead one is removed on the way.
@@ -333,6 +366,9 @@ impl Shard {
 
     /// Evicts one entry of a namespace, never `protected`. False when there is no other.
     pub(crate) fn evict(&mut self, shared: &Shared, namespace: u16, protected: SlotId, now: Now) -> bool {
+        if self.hold != Hold::No {
+            return false;
+        }
         let Some(space) = self.spaces.get_mut(usize::from(namespace)).and_then(Option::as_deref_mut) else {
             return false;
         };
@@ -340,6 +376,9 @@ impl Shard {
             return false;
         };
         let entry = self.take_out(shared, id, shared.hash_of(self.slab.entry(id)));
+        if self.following {
+            self.remember_evicted(&entry);
+        }
         let space = self.space_mut(namespace);
         if entry.version() <= space.flushed_at {
             return true;
@@ -354,6 +393,14 @@ impl Shard {
         let version = self.draw(shared, now);
         self.record_entry(shared, kind, &entry, version);
         true
+    }
+
+    fn remember_evicted(&mut self, entry: &Entry) {
+        const MOST: usize = 4_096;
+        match &mut self.evicted_while_following {
+            Some(keys) if keys.len() < MOST => keys.push((entry.namespace(), entry.key().into())),
+            keys => *keys = None,
+        }
     }
 
     // --- memory ---

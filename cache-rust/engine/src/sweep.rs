@@ -4,6 +4,7 @@
 use crate::engine::Engine;
 use crate::slab::SlotId;
 use crate::time::Now;
+use crate::transfer::Hold;
 use std::sync::atomic::Ordering;
 
 /// Slots that are looked at under one hold of a shard's lock.
@@ -48,6 +49,9 @@ impl Engine {
     ) -> bool {
         loop {
             let mut shard = self.lock(index);
+            if shard.hold != Hold::No {
+                return true;
+            }
             if shard.expiring == 0 || *slot >= shard.slab.end() {
                 shard.shrink(&self.shared);
                 return true;

@@ -32,9 +32,8 @@ impl Engine {
                 ));
             }
         }
-        let me = topology.nodes.iter().find(|node| node.name == self.shared.config.node_name);
-        let tag = me.map_or(0, |node| node.tag as u16);
-        let placement = Arc::new(Placement { topology: topology.clone(), tag });
+        let placement = Arc::new(Placement::new(topology.clone(), &self.shared.config.node_name));
+        let tag = placement.tag;
         for index in 0..self.shards.len() {
             self.lock(index).placement = Some(Arc::clone(&placement));
         }

@@ -1,5 +1,6 @@
 //! The admin port: /livez, /readyz, /metrics, /contract.
 
+use crate::hand_over::Stage;
 use crate::lifecycle::Phase;
 use crate::node::Node;
 use axum::Router;
@@ -22,7 +23,13 @@ pub fn router(node: Arc<Node>) -> Router {
 }
 
 async fn ready(State(node): State<Arc<Node>>) -> (StatusCode, &'static str) {
+    if node.hand_over.has_ended() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "handed over\n");
+    }
     match node.lifecycle.phase() {
+        Phase::Starting if node.hand_over.stage() != Stage::None => {
+            (StatusCode::SERVICE_UNAVAILABLE, "catching up\n")
+        }
         Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Phase::Serving => (StatusCode::OK, "ready\n"),
         Phase::Leaving(_) | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),

@@ -27,10 +27,20 @@ pub fn error(error: &engine::Error) -> Error {
         E::NotAnInteger => Error::new(ErrorReason::NotAnInteger, message),
         E::IntegerOverflow { .. } => Error::new(ErrorReason::IntegerOverflow, message),
         E::QuotaExceeded { .. } => Error::new(ErrorReason::QuotaExceeded, message),
+        E::Held => Error::new(HELD, message),
         E::WrongNode { owner, epoch } => {
             Error::new(ErrorReason::WrongNode, message).with_owner(owner.clone(), *epoch)
         }
     }
+}
+
+/// Stands for [`engine::Error::Held`] and never leaves the process: whoever meets it waits and asks again.
+const HELD: ErrorReason = ErrorReason::Unspecified;
+
+/// Whether the operation was not begun because the node is held.
+#[must_use]
+pub fn is_held(error: &Error) -> bool {
+    error.detail().reason == HELD as i32
 }
 
 /// What this release does not do yet.
@@ -65,13 +75,15 @@ pub fn ttl(message: Option<&cache::Ttl>) -> Result<engine::Ttl, Error> {
 ///
 /// # Errors
 /// INVALID_ARGUMENT; the engine checks the versions themselves.
-pub fn precondition(message: Option<cache::Precondition>) -> Result<engine::Precondition, Error> {
-    match message.map(|p| p.kind) {
+pub fn precondition(message: Option<&cache::Precondition>) -> Result<engine::Precondition, Error> {
+    match message.map(|p| &p.kind) {
         None => Ok(engine::Precondition::None),
         Some(None) => Err(Error::invalid("precondition", "exactly one of absent, present and versions")),
         Some(Some(precondition::Kind::Absent(()))) => Ok(engine::Precondition::Absent),
         Some(Some(precondition::Kind::Present(()))) => Ok(engine::Precondition::Present),
-        Some(Some(precondition::Kind::Versions(set))) => Ok(engine::Precondition::Versions(set.versions)),
+        Some(Some(precondition::Kind::Versions(set))) => {
+            Ok(engine::Precondition::Versions(set.versions.clone()))
+        }
     }
 }
 

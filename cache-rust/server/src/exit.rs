@@ -26,6 +26,14 @@ pub enum Failure {
         /// What is wrong with it.
         message: String,
     },
+    /// 5: the node could not be taken over from its old process, which goes on.
+    #[error("the node was not taken over from {from}: {message}")]
+    HandOver {
+        /// As given.
+        from: String,
+        /// What came in between.
+        message: String,
+    },
     /// 130: a second signal, or a drain that took too long after the stdin that was watched had closed.
     #[error("ended before everything in flight was answered: {0}")]
     Interrupted(&'static str),
@@ -42,6 +50,7 @@ impl Failure {
             Self::Settings(_) => 2,
             Self::Bind { .. } => 3,
             Self::DataDirectory { .. } => 4,
+            Self::HandOver { .. } => 5,
             Self::Interrupted(_) => 130,
             Self::Other(_) => 1,
         }

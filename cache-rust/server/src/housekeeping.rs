@@ -1,5 +1,6 @@
 //! What a node does by itself: sweeps expired entries, and writes the version ceiling ahead.
 
+use crate::lifecycle::Phase;
 use crate::node::Node;
 use bimetal_engine::Version;
 use std::sync::Arc;
@@ -18,12 +19,15 @@ pub async fn sweep(node: Arc<Node>) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
-        node.engine.sweep(SWEEP_SLOTS, node.now());
+        // What is received expires at its writer until this process serves.
+        if node.lifecycle.phase() != Phase::Starting {
+            node.engine.sweep(SWEEP_SLOTS, node.now());
+        }
     }
 }
 
 /// Above every version that is drawn before the next call.
-fn ceiling(node: &Node) -> u64 {
+pub(crate) fn ceiling(node: &Node) -> u64 {
     let drawn = Version(node.engine.greatest_version()).millis();
     let ahead = drawn.max(node.now().wall_ms) + CEILING_AHEAD_MS;
     Version::from_parts(ahead, 0, 0).0
@@ -47,7 +51,7 @@ pub async fn keep_version_ceiling(node: Arc<Node>) {
 /// # Errors
 /// It cannot be written.
 pub fn write_ceiling(node: &Node) -> std::io::Result<()> {
-    match &node.store {
+    match node.store.get() {
         Some(store) => store.keep_version_ceiling(ceiling(node)),
         None => Ok(()),
     }

@@ -11,7 +11,8 @@
 //! | [`connections`] | connections as they are accepted |
 //! | [`convert`] | between messages of the contract and the engine's types |
 //! | [`admin`] | /livez, /readyz, /metrics, /contract |
-//! | [`store`] | the data directory: namespace records, version ceiling |
+//! | [`hand_over`] | moving the node to another process, or from one |
+//! | [`store`], [`keeper`] | the data directory: namespace records, version ceiling; whose it is now |
 //! | [`logging`], [`telemetry`], [`metrics`] | what it says about itself |
 
 pub mod admin;
@@ -21,8 +22,10 @@ pub mod connections;
 pub mod convert;
 pub mod exit;
 pub mod grpc;
+pub mod hand_over;
 pub mod healthcheck;
 pub mod housekeeping;
+pub mod keeper;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;

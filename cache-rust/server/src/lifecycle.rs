@@ -70,9 +70,14 @@ impl Lifecycle {
     /// Whether new work is taken.
     ///
     /// # Errors
-    /// DRAINING.
+    /// NODE_UNAVAILABLE before it serves, DRAINING.
     pub fn admit(&self) -> Result<(), Error> {
-        if self.phase() == Phase::Draining { Err(draining()) } else { Ok(()) }
+        match self.phase() {
+            Phase::Starting => Err(Error::new(ErrorReason::NodeUnavailable, "this node does not serve yet")
+                .with_retry_after(Duration::from_millis(100))),
+            Phase::Serving | Phase::Leaving(_) => Ok(()),
+            Phase::Draining => Err(draining()),
+        }
     }
 }
 

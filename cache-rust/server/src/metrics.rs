@@ -29,6 +29,13 @@ pub struct DurationLabels {
     rpc: &'static str,
 }
 
+/// One hand-over.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HandOverLabels {
+    role: &'static str,
+    reason: String,
+}
+
 /// The operations of a Pipeline, in the order of their field numbers.
 pub const OPERATIONS: [&str; 6] = ["get", "put", "delete", "touch", "increment", "throttle"];
 const REASONS: usize = 35;
@@ -52,6 +59,10 @@ pub struct Metrics {
     pub events: Counter,
     /// Resets that were sent to subscribers.
     pub resets: Counter,
+    hand_overs: Family<HandOverLabels, Counter>,
+    hand_over_blocks: Counter,
+    hand_over_bytes: Counter,
+    hand_over_hold: Histogram,
     /// Streams that had to wait because the buffers had reached their bound.
     pub buffer_waits: Counter,
 }
@@ -98,6 +109,22 @@ impl Default for Metrics {
             "Streams that were not read on until others had been answered, for want of memory",
             Counter::clone(&buffer_waits),
         );
+        let hand_overs = Family::default();
+        registry.register("hand_overs", "Hand-overs by how they ended", Family::clone(&hand_overs));
+        let hand_over_blocks = Counter::default();
+        registry.register(
+            "hand_over_blocks",
+            "Blocks sent or applied in hand-overs",
+            Counter::clone(&hand_over_blocks),
+        );
+        let hand_over_bytes = Counter::default();
+        registry.register("hand_over_bytes", "Bytes of those blocks", Counter::clone(&hand_over_bytes));
+        let hand_over_hold = Histogram::new(exponential_buckets(0.001, 2.0, 11));
+        registry.register(
+            "hand_over_hold_seconds",
+            "Time for which operations were held at the cut of a hand-over",
+            Histogram::clone(&hand_over_hold),
+        );
         let zeroes = || std::array::from_fn(|_| AtomicU64::new(0));
         let operations = std::sync::Arc::new(Operations(std::array::from_fn(|_| zeroes())));
         registry.register_collector(Box::new(std::sync::Arc::clone(&operations)));
@@ -113,6 +140,10 @@ impl Default for Metrics {
             events,
             resets,
             buffer_waits,
+            hand_overs,
+            hand_over_blocks,
+            hand_over_bytes,
+            hand_over_hold,
         }
     }
 }
@@ -128,6 +159,23 @@ impl Metrics {
     pub fn stream(&self, rpc: &'static str, reason: Option<ErrorReason>) {
         let reason = reason.map_or("OK", |reason| table::spec_of(reason).name.as_str()).to_owned();
         self.rpcs.get_or_create(&RpcLabels { rpc, reason }).inc();
+    }
+
+    /// Counts a hand-over that ended.
+    pub fn hand_over(&self, role: &'static str, reason: Option<ErrorReason>) {
+        let reason = reason.map_or("OK", |reason| table::spec_of(reason).name.as_str()).to_owned();
+        self.hand_overs.get_or_create(&HandOverLabels { role, reason }).inc();
+    }
+
+    /// Counts a block of a hand-over.
+    pub fn hand_over_block(&self, bytes: usize) {
+        self.hand_over_blocks.inc();
+        self.hand_over_bytes.inc_by(bytes as u64);
+    }
+
+    /// Counts for how long operations were held.
+    pub fn hand_over_hold(&self, held: Duration) {
+        self.hand_over_hold.observe(held.as_secs_f64());
     }
 
     /// Counts an operation of a Pipeline.

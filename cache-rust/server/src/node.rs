@@ -2,7 +2,9 @@
 
 use crate::buffers::Buffers;
 use crate::clock::Clock;
-use crate::lifecycle::Lifecycle;
+use crate::hand_over::HandOver;
+use crate::keeper::Keeper;
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use bimetal_contract::Error;
@@ -38,7 +40,11 @@ pub struct Node {
     /// Rung when events were recorded.
     pub bell: Arc<EventBell>,
     /// The data directory, if there is one.
-    pub store: Option<Store>,
+    pub store: Keeper,
+    /// Moving the node to another process, or from one.
+    pub hand_over: HandOver,
+    /// Held for reading by changes of namespaces and of the topology, for writing at the cut of a hand-over.
+    pub admin: tokio::sync::RwLock<()>,
     /// The bound on what connections hold.
     pub buffers: Buffers,
     /// When it started.
@@ -67,7 +73,9 @@ impl Node {
             lifecycle: Lifecycle::default(),
             metrics: Metrics::default(),
             bell,
-            store,
+            store: Keeper::new(store),
+            hand_over: HandOver::default(),
+            admin: tokio::sync::RwLock::new(()),
             buffers,
             started: SystemTime::now(),
             drain_delay,
@@ -79,6 +87,21 @@ impl Node {
     #[must_use]
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Whether requests should be sent here.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.lifecycle.phase() == Phase::Serving && !self.hand_over.has_ended()
+    }
+
+    /// Whether operations are taken.
+    ///
+    /// # Errors
+    /// NODE_UNAVAILABLE before this process serves, WRONG_NODE once another one has taken over, DRAINING.
+    pub fn admit(&self) -> Result<(), Error> {
+        self.hand_over.admit(&self.instance)?;
+        self.lifecycle.admit()
     }
 
     /// Whether a caller may do what needs the run token.

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::exit::Failure;
+use crate::hand_over::receive::Receiving;
 use crate::lifecycle::Phase;
 use crate::node::{EventBell, Node};
 use crate::settings::Settings;
@@ -30,8 +31,9 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let _telemetry = telemetry::init(&settings)?;
         let signals = signals::Signals::take()?;
-        let server = Server::start(&settings).await?;
+        let mut server = Server::start(&settings).await?;
         server.announce();
+        server.receive();
         let (life, delay) = (Arc::clone(&server.node), settings.drain_delay);
         tokio::select! {
             outcome = server.ended() => outcome,
@@ -53,24 +55,29 @@ pub struct Server {
     pub admin: SocketAddr,
     serving: JoinHandle<Result<(), Failure>>,
     others: Vec<JoinHandle<()>>,
+    /// Receives the node from its old process, once it is told to begin.
+    receiving: Option<JoinHandle<Result<(), Failure>>>,
+    begin_receiving: Option<tokio::sync::oneshot::Sender<()>>,
     drain_timeout: Duration,
 }
 
 impl Server {
-    /// Makes the node, binds both ports and serves: ready when this returns.
+    /// Makes the node, binds both ports and serves: ready when this returns, unless the node is to be taken over from
+    /// another process; then it receives.
     ///
     /// # Errors
     /// A data directory or an address that cannot be used; a setting that the engine refuses.
     pub async fn start(settings: &Settings) -> Result<Self, Failure> {
-        let node = Arc::new(make_node(settings)?);
         let (grpc_listener, grpc) = bind("grpc-listen", &settings.grpc_listen).await?;
         let (admin_listener, admin) = bind("admin-listen", &settings.admin_listen).await?;
+        let (node, receiving) = make_node(settings).await?;
+        let node = Arc::new(node);
 
         let mut others = vec![
             tokio::spawn(housekeeping::sweep(Arc::clone(&node))),
             tokio::spawn(leave(Arc::clone(&node))),
         ];
-        if node.store.is_some() {
+        if settings.data_dir.is_some() {
             others.push(tokio::spawn(housekeeping::keep_version_ceiling(Arc::clone(&node))));
         }
         let admin_routes = admin::router(Arc::clone(&node));
@@ -93,8 +100,27 @@ impl Server {
                 .await
                 .map_err(|e| Failure::Other(format!("gRPC failed: {e}")))
         });
-        node.lifecycle.advance(Phase::Serving);
-        Ok(Self { node, grpc, admin, serving, others, drain_timeout: settings.drain_timeout })
+        if receiving.is_none() {
+            node.lifecycle.advance(Phase::Serving);
+        }
+        let (begin_receiving, begun) = tokio::sync::oneshot::channel();
+        let receiving = receiving.map(|receiving| {
+            let (node, settings) = (Arc::clone(&node), Arc::new(settings.clone()));
+            tokio::spawn(async move {
+                let _ = begun.await;
+                receiving.run(node, settings).await
+            })
+        });
+        Ok(Self {
+            node,
+            grpc,
+            admin,
+            serving,
+            others,
+            receiving,
+            begin_receiving: Some(begin_receiving),
+            drain_timeout: settings.drain_timeout,
+        })
     }
 
     /// The first line of the log: written when both ports are bound.
@@ -113,6 +139,13 @@ impl Server {
         logging::line("info", "listening", fields);
     }
 
+    /// Begins to receive, where the node is to be taken over: after the first line of the log.
+    pub fn receive(&mut self) {
+        if let Some(begin) = self.begin_receiving.take() {
+            let _ = begin.send(());
+        }
+    }
+
     /// Begins a drain as if by a signal.
     pub fn drain(&self, delay: Duration) {
         self.node.lifecycle.advance(Phase::Leaving(delay));
@@ -129,6 +162,7 @@ impl Server {
         };
         let outcome = tokio::select! {
             done = &mut self.serving => done.unwrap_or_else(|e| Err(Failure::Other(format!("gRPC failed: {e}")))),
+            failure = not_taken_over(self.receiving.as_mut()) => Err(failure),
             () = limit => Err(Failure::Other(format!(
                 "what was in flight took longer than the drain time-out of {:?}", self.drain_timeout
             ))),
@@ -143,8 +177,22 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.serving.abort();
+        self.receiving.iter().for_each(JoinHandle::abort);
         self.others.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Only if the node could not be taken over.
+async fn not_taken_over(receiving: Option<&mut JoinHandle<Result<(), Failure>>>) -> Failure {
+    /// So that whoever asked for it hears of it.
+    const LAST_WORDS: Duration = Duration::from_millis(50);
+    if let Some(receiving) = receiving
+        && let Ok(Err(failure)) = receiving.await
+    {
+        tokio::time::sleep(LAST_WORDS).await;
+        return failure;
+    }
+    std::future::pending().await
 }
 
 async fn bind(setting: &'static str, address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
@@ -169,13 +217,10 @@ async fn leave(node: Arc<Node>) {
     }
 }
 
-fn make_node(settings: &Settings) -> Result<Node, Failure> {
-    let store = settings.data_dir.as_deref().map(Store::open).transpose()?;
+async fn make_node(settings: &Settings) -> Result<(Node, Option<Receiving>), Failure> {
     let clock = Clock::start();
-    let now = clock.now();
     let bell = Arc::new(EventBell::default());
-    let kept_ceiling = store.as_ref().map_or(Ok(0), Store::version_ceiling)?;
-    let engine = Engine::new(Config {
+    let config = Config {
         node_name: settings.instance.clone(),
         node_tag: 0,
         memory_limit: settings.memory_limit,
@@ -184,11 +229,28 @@ fn make_node(settings: &Settings) -> Result<Node, Failure> {
         history_bytes: settings.history_limit,
         max_namespaces: 10_000,
         incarnation: random()?,
+        table_id: random()? as u32,
         hash_seed: random()?,
-        version_floor: settings.version_floor.max(kept_ceiling),
+        version_floor: settings.version_floor,
         waker: Some(Arc::clone(&bell) as Arc<dyn bimetal_engine::Waker>),
-    });
-    let refused = |e: bimetal_engine::Error| Failure::Settings(format!("--namespaces or --topology: {e}"));
+    };
+    let node = |engine, store| {
+        Node::new(engine, clock, bell, store, settings.run_token.clone(), settings.drain_delay)
+    };
+    // The data directory is the old process's until it has let go; the topology comes with the word to take over.
+    if let Some(from) = &settings.hand_over_from {
+        let (engine, receiving) = Receiving::open(from, settings, config, clock).await?;
+        let node = node(engine, None);
+        receiving.begin(&node);
+        return Ok((node, Some(receiving)));
+    }
+    let store = settings.data_dir.as_deref().map(Store::open).transpose()?;
+    let kept_ceiling = store.as_ref().map_or(Ok(0), Store::version_ceiling)?;
+    let engine = Engine::new(Config { version_floor: settings.version_floor.max(kept_ceiling), ..config });
+    let (refused, now) = (
+        |e: bimetal_engine::Error| Failure::Settings(format!("--namespaces or --topology: {e}")),
+        clock.now(),
+    );
     let kept = store.as_ref().map_or(Ok(vec![]), Store::namespaces)?;
     for record in kept.into_iter().chain(settings.namespaces.iter().cloned()) {
         engine.apply_namespace(record, now).map_err(refused)?;
@@ -196,12 +258,12 @@ fn make_node(settings: &Settings) -> Result<Node, Failure> {
     if let Some(topology) = settings.topology.clone() {
         engine.set_topology(topology, now).map_err(refused)?;
     }
-    let node = Node::new(engine, clock, bell, store, settings.run_token.clone(), settings.drain_delay);
+    let node = node(engine, store);
     housekeeping::write_ceiling(&node).map_err(|e| Failure::DataDirectory {
         path: settings.data_dir.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         message: e.to_string(),
     })?;
-    Ok(node)
+    Ok((node, None))
 }
 
 fn random() -> Result<u64, Failure> {

@@ -22,7 +22,7 @@ const PREFIX: &str = "BIMETAL_";
     name = "bimetal-cache",
     version,
     after_help = "Exit codes: 0 drained; 1 other failure; 2 usage or settings; 3 address cannot be bound; \
-                  4 data directory cannot be used; 130 second signal, or the drain after --watch-stdin took too long."
+                  4 data directory cannot be used; 5 the node could not be taken over; 130 second signal, or the drain after --watch-stdin took too long."
 )]
 pub struct Arguments {
     /// What to do.
@@ -76,6 +76,13 @@ pub struct Flags {
     /// Keeps namespace records and a ceiling of versions across restarts; entries are not kept [default: none]
     #[arg(long, value_name = "DIR", env = "BIMETAL_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+    /// Takes the node over from its old process, whose gRPC listener this is: receives its state, and serves when
+    /// SetTopology gives the word [default: none; starts by itself]
+    #[arg(long, value_name = "HOST:PORT", env = "BIMETAL_HAND_OVER_FROM", global = true)]
+    pub hand_over_from: Option<String>,
+    /// Bytes a second that the old process may send; 0 for no limit [default: 0]
+    #[arg(long, value_name = "SIZE", env = "BIMETAL_HAND_OVER_RATE", global = true)]
+    pub hand_over_rate: Option<String>,
     /// No version is drawn at or below this one [default: 0]
     #[arg(long, env = "BIMETAL_VERSION_FLOOR", global = true)]
     pub version_floor: Option<u64>,
@@ -170,6 +177,10 @@ pub struct Settings {
     pub shards: usize,
     /// None: nothing is kept.
     pub data_dir: Option<PathBuf>,
+    /// Whose state to receive.
+    pub hand_over_from: Option<String>,
+    /// Bytes a second; 0: no limit.
+    pub hand_over_rate: u64,
     /// No version at or below.
     pub version_floor: u64,
     /// None: this node owns all keys.
@@ -261,6 +272,8 @@ impl Settings {
             },
             shards,
             data_dir: flags.data_dir,
+            hand_over_from: flags.hand_over_from.filter(|address| !address.is_empty()),
+            hand_over_rate: size("hand-over-rate", flags.hand_over_rate.as_deref())?.unwrap_or(0) as u64,
             version_floor: flags.version_floor.unwrap_or(0),
             topology,
             namespaces,
@@ -288,6 +301,8 @@ impl Flags {
             eviction: self.eviction.or(file.eviction),
             shards: self.shards.or(file.shards),
             data_dir: self.data_dir.or(file.data_dir),
+            hand_over_from: self.hand_over_from.or(file.hand_over_from),
+            hand_over_rate: self.hand_over_rate.or(file.hand_over_rate),
             version_floor: self.version_floor.or(file.version_floor),
             topology: self.topology.or(file.topology),
             namespaces: self.namespaces.or(file.namespaces),

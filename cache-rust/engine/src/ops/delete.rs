@@ -35,7 +35,7 @@ impl Engine {
             // Freed after the lock.
             let _former;
             let mut shard = self.lock(self.shard_of(hash));
-            shard.judge(namespace, key)?;
+            shard.judge(&self.shared, namespace, key)?;
             let live = shard.live(&self.shared, namespace.index, key, hash, now);
             precondition.judge(live.map_or(0, |id| shard.slab.entry(id).version()))?;
             let version = shard.draw(&self.shared, now);

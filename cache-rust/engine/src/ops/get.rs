@@ -38,7 +38,7 @@ impl Engine {
         self.shared.registry.with(get.namespace, |namespace| {
             let hash = self.shared.hash(namespace.index, get.key);
             let mut shard = self.lock(self.shard_of(hash));
-            shard.judge(namespace, get.key)?;
+            shard.judge(&self.shared, namespace, get.key)?;
             let Some(id) = shard.live(&self.shared, namespace.index, get.key, hash, now) else {
                 shard.space_mut(namespace.index).misses += 1;
                 return Ok(answer(GetOutcome::Miss));

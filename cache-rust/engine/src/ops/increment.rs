@@ -68,7 +68,7 @@ impl Engine {
             let home = self.shard_of(hash);
             let (done, room) = {
                 let mut shard = self.lock(home);
-                shard.judge(namespace, request.key)?;
+                shard.judge(&self.shared, namespace, request.key)?;
                 let live = shard.live(&self.shared, namespace.index, request.key, hash, now);
                 let before = match live {
                     Some(id) => parse_integer(shard.slab.entry(id).value()).ok_or(Error::NotAnInteger)?,

@@ -70,7 +70,7 @@ impl Engine {
             let former;
             let (reply, room) = {
                 let mut shard = self.lock(home);
-                shard.judge(namespace, put.key)?;
+                shard.judge(&self.shared, namespace, put.key)?;
                 let live = shard.live(&self.shared, namespace.index, put.key, hash, now);
                 put.precondition.judge(live.map_or(0, |id| shard.slab.entry(id).version()))?;
                 check_room(&self.shared, namespace, entry.footprint())?;

@@ -43,7 +43,7 @@ impl Engine {
             let home = self.shard_of(hash);
             let (touched, room) = {
                 let mut shard = self.lock(home);
-                shard.judge(namespace, touch.key)?;
+                shard.judge(&self.shared, namespace, touch.key)?;
                 let live = shard.live(&self.shared, namespace.index, touch.key, hash, now);
                 let id = live.ok_or(Error::KeyNotFound)?;
                 let expiry_version = shard.draw(&self.shared, now);

@@ -58,6 +58,7 @@ impl CacheService for Cache {
             });
             Ok(cache::GetResponse { result: Some(found.map_err(refused)?) })
         })
+        .await
     }
 
     async fn put(&self, request: Request<cache::PutRequest>) -> Result<Response<cache::PutResponse>, Status> {
@@ -73,7 +74,7 @@ impl CacheService for Cache {
                 value: &put.value,
                 content_type: &put.content_type,
                 ttl: convert::ttl(put.ttl.as_ref())?,
-                precondition: convert::precondition(put.precondition)?,
+                precondition: convert::precondition(put.precondition.as_ref())?,
             };
             let done = self.node.engine.put(&write, self.node.now(), |done| {
                 let former = done.former.filter(|_| put.return_former);
@@ -85,6 +86,7 @@ impl CacheService for Cache {
             });
             done.map_err(refused)
         })
+        .await
     }
 
     async fn delete(
@@ -94,12 +96,13 @@ impl CacheService for Cache {
         let (metadata, _, delete) = request.into_parts();
         unary::run(&self.node, "Delete", &metadata, || {
             refuse_operation_id(delete.operation_id.as_ref())?;
-            let precondition = convert::precondition(delete.precondition)?;
+            let precondition = convert::precondition(delete.precondition.as_ref())?;
             let done =
                 self.node.engine.delete(&delete.namespace, &delete.key, &precondition, self.node.now());
             let done = done.map_err(refused)?;
             Ok(cache::DeleteResponse { version: done.version, existed: done.existed })
         })
+        .await
     }
 
     async fn touch(
@@ -118,6 +121,7 @@ impl CacheService for Cache {
                 remaining_ttl: done.remaining_ms.map(convert::duration),
             })
         })
+        .await
     }
 
     async fn increment(
@@ -143,6 +147,7 @@ impl CacheService for Cache {
                 remaining_ttl: done.remaining_ms.map(convert::duration),
             })
         })
+        .await
     }
 
     async fn batch_get(
@@ -158,9 +163,10 @@ impl CacheService for Cache {
             // An unknown namespace fails the request, not each key.
             self.node.engine.namespace(&batch.namespace).map_err(refused)?;
             let mut left = BATCH_VALUE_BYTES;
-            let results = batch.keys.iter().map(|key| self.batch_entry(&batch, key, &mut left)).collect();
-            Ok(cache::BatchGetResponse { results })
+            let results = batch.keys.iter().map(|key| self.batch_entry(&batch, key, &mut left));
+            Ok(cache::BatchGetResponse { results: results.collect::<Result<_, _>>()? })
         })
+        .await
     }
 
     type PipelineStream = futures::stream::Empty<Result<cache::PipelineResponse, Status>>;
@@ -179,7 +185,7 @@ impl CacheService for Cache {
         &self,
         request: Request<Streaming<cache::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        watch::open(&self.node, request.into_inner())
+        watch::open(&self.node, request.into_inner()).await
     }
 
     async fn list(
@@ -200,24 +206,26 @@ impl CacheService for Cache {
                 next_page_token: page.next_page_token.into(),
             })
         })
+        .await
     }
 
     async fn throttle(
         &self,
         request: Request<cache::ThrottleRequest>,
     ) -> Result<Response<cache::ThrottleResponse>, Status> {
-        unary::run(&self.node, "Throttle", request.metadata(), || Err(not_implemented("Throttle")))
+        unary::run(&self.node, "Throttle", request.metadata(), || Err(not_implemented("Throttle"))).await
     }
 }
 
 impl Cache {
-    /// One key of a batch; `left` is how many bytes of values may still be sent.
+    /// One key of a batch; `left` is how many bytes of values may still be sent. An error: the whole batch is to be
+    /// asked again.
     fn batch_entry(
         &self,
         batch: &cache::BatchGetRequest,
         key: &Bytes,
         left: &mut usize,
-    ) -> cache::BatchGetResult {
+    ) -> Result<cache::BatchGetResult, Error> {
         let wanted = Wanted {
             omit_value: batch.omit_values,
             known_version: None,
@@ -240,7 +248,10 @@ impl Cache {
             }
         });
         let result = found.map_err(refused).and_then(|result| result);
-        let result = result.unwrap_or_else(|error| batch_get_result::Result::Error(error.into_detail()));
-        cache::BatchGetResult { result: Some(result) }
+        let result = match result {
+            Err(error) if convert::is_held(&error) => return Err(error),
+            other => other.unwrap_or_else(|error| batch_get_result::Result::Error(error.into_detail())),
+        };
+        Ok(cache::BatchGetResult { result: Some(result) })
     }
 }

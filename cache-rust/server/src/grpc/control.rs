@@ -1,15 +1,16 @@
 //! ControlService: who the node is, who owns what, how it is, and how it ends.
 
-use super::unary;
-use crate::convert::{self, not_implemented};
+use super::{hand_over, unary};
+use crate::convert;
+use crate::hand_over::Stage;
 use crate::lifecycle::Phase;
 use crate::node::Node;
 use bimetal_contract::control::control_service_server::ControlService;
 use bimetal_contract::control::{self as api, ProcessState};
-use bimetal_contract::errors::ErrorReason;
 use bimetal_contract::{Error, identity};
 use std::sync::Arc;
 use std::time::Duration;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 /// How long a drain delay may be asked for.
@@ -32,11 +33,14 @@ impl ControlService for Control {
         request: Request<api::DescribeRequest>,
     ) -> Result<Response<api::DescribeResponse>, Status> {
         let node = &self.node;
-        unary::run_always(node, "Describe", request.metadata(), || {
-            let state = match node.lifecycle.phase() {
-                Phase::Starting => ProcessState::Starting,
-                Phase::Serving => ProcessState::Serving,
-                Phase::Leaving(_) | Phase::Draining => ProcessState::Draining,
+        unary::run_always(node, "Describe", request.metadata(), async {
+            let state = match (node.hand_over.stage(), node.lifecycle.phase()) {
+                (Stage::HandedOver(_), _) => ProcessState::HandedOver,
+                (_, Phase::Leaving(_) | Phase::Draining) => ProcessState::Draining,
+                (Stage::CaughtUp | Stage::Taking, _) => ProcessState::CaughtUp,
+                (Stage::CatchingUp | Stage::Failed, _) => ProcessState::CatchingUp,
+                (_, Phase::Starting) => ProcessState::Starting,
+                (_, Phase::Serving) => ProcessState::Serving,
             };
             let descriptor_set: &[u8] =
                 if request.get_ref().include_descriptor_set { identity::DESCRIPTOR_SET } else { &[] };
@@ -54,9 +58,10 @@ impl ControlService for Control {
                 topology: node.engine.topology().map(convert::topology_message),
                 state: state as i32,
                 start_time: Some(node.started.into()),
-                hand_over: None,
+                hand_over: node.hand_over.progress(),
             })
         })
+        .await
     }
 
     async fn drain(
@@ -64,7 +69,7 @@ impl ControlService for Control {
         request: Request<api::DrainRequest>,
     ) -> Result<Response<api::DrainResponse>, Status> {
         let (metadata, _, drain) = request.into_parts();
-        unary::run_always(&self.node, "Drain", &metadata, || {
+        unary::run_always(&self.node, "Drain", &metadata, async {
             self.node.authorize(&metadata)?;
             let delay = match drain.delay.map(Duration::try_from) {
                 None => self.node.drain_delay,
@@ -75,13 +80,14 @@ impl ControlService for Control {
             self.node.lifecycle.advance(Phase::Leaving(delay));
             Ok(api::DrainResponse {})
         })
+        .await
     }
 
     async fn stats(
         &self,
         request: Request<api::StatsRequest>,
     ) -> Result<Response<api::StatsResponse>, Status> {
-        unary::run_always(&self.node, "Stats", request.metadata(), || {
+        unary::run_always(&self.node, "Stats", request.metadata(), async {
             self.node.authorize(request.metadata())?;
             let stats = self.node.engine.stats();
             let namespaces = stats.namespaces.into_iter();
@@ -102,6 +108,7 @@ impl ControlService for Control {
                     .collect(),
             })
         })
+        .await
     }
 
     async fn set_topology(
@@ -109,6 +116,12 @@ impl ControlService for Control {
         request: Request<api::SetTopologyRequest>,
     ) -> Result<Response<api::SetTopologyResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
+        if matches!(
+            self.node.hand_over.stage(),
+            Stage::CatchingUp | Stage::CaughtUp | Stage::Taking | Stage::Failed
+        ) {
+            return self.take_over(&metadata, message).await;
+        }
         let token = metadata.clone();
         unary::run_slow(&self.node, "SetTopology", metadata, move |node| {
             node.authorize(&token)?;
@@ -122,16 +135,32 @@ impl ControlService for Control {
         .await
     }
 
-    type HandOverStream = futures::stream::Empty<Result<api::HandOverResponse, Status>>;
+    type HandOverStream = hand_over::Responses;
 
     async fn hand_over(
         &self,
         request: Request<Streaming<api::HandOverRequest>>,
     ) -> Result<Response<Self::HandOverStream>, Status> {
-        let done = self.node.authorize(request.metadata());
-        let error = done.err().unwrap_or_else(|| not_implemented("hand-over"));
-        self.node.metrics.stream("HandOver", Some(error.reason()));
-        debug_assert_ne!(error.reason(), ErrorReason::Unspecified);
-        Err(error.into())
+        hand_over::open(&self.node, request)
+    }
+}
+
+impl Control {
+    /// SetTopology to a process that receives the node: the word to take over.
+    async fn take_over(
+        &self,
+        metadata: &MetadataMap,
+        message: api::SetTopologyRequest,
+    ) -> Result<Response<api::SetTopologyResponse>, Status> {
+        unary::run_always(&self.node, "SetTopology", metadata, async {
+            self.node.authorize(metadata)?;
+            let topology = message.topology.ok_or_else(|| Error::invalid("topology", "it is missing"))?;
+            let topology = convert::topology(topology);
+            self.node.engine.check_successor(&topology).map_err(|e| convert::error(&e))?;
+            let epoch = topology.epoch;
+            self.node.hand_over.take(topology).await?;
+            Ok(api::SetTopologyResponse { epoch, erased_entries: 0 })
+        })
+        .await
     }
 }

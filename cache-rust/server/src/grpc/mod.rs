@@ -2,13 +2,13 @@
 
 mod cache;
 mod control;
+mod hand_over;
 mod metered;
 mod namespaces;
 pub mod pipeline;
 mod unary;
 mod watch;
 
-use crate::lifecycle::Phase;
 use crate::node::Node;
 use bimetal_contract::MAX_MESSAGE_BYTES;
 use bimetal_contract::cache::cache_service_server::CacheServiceServer;
@@ -69,18 +69,21 @@ pub async fn routes(
         .add_service(health)
         .add_service(reflection);
 
-    let mut phases = node.lifecycle.subscribe();
+    let (mut phases, mut stages) = (node.lifecycle.subscribe(), node.hand_over.subscribe());
+    let node = Arc::downgrade(node);
     let follow = async move {
         loop {
-            let status = match *phases.borrow_and_update() {
-                Phase::Serving => ServingStatus::Serving,
-                Phase::Starting | Phase::Leaving(_) | Phase::Draining => ServingStatus::NotServing,
-            };
+            phases.mark_unchanged();
+            stages.mark_unchanged();
+            let Some(ready) = node.upgrade().map(|node| node.is_ready()) else { return };
+            let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
             for service in SERVICES {
                 reporter.set_service_status(service, status).await;
             }
-            if phases.changed().await.is_err() {
-                return;
+            tokio::select! {
+                Ok(()) = phases.changed() => {}
+                Ok(()) = stages.changed() => {}
+                else => return,
             }
         }
     };

@@ -44,7 +44,7 @@ fn refused(error: engine::Error) -> Error {
 }
 
 fn keep(node: &Node) -> Result<(), Error> {
-    let Some(store) = &node.store else { return Ok(()) };
+    let Some(store) = node.store.get() else { return Ok(()) };
     store.keep_namespaces(|| node.engine.namespaces()).map_err(|error| {
         tracing::error!(%error, "namespace records cannot be written");
         Error::new(
@@ -84,6 +84,7 @@ impl NamespaceService for Namespaces {
             let record = self.node.engine.namespace(&request.get_ref().name).map_err(refused)?;
             Ok(api::GetNamespaceResponse { namespace: Some(convert::namespace(&record)) })
         })
+        .await
     }
 
     async fn list_namespaces(
@@ -95,6 +96,7 @@ impl NamespaceService for Namespaces {
             let shown = all.iter().filter(|record| !record.deleted || request.get_ref().include_deleted);
             Ok(api::ListNamespacesResponse { namespaces: shown.map(convert::namespace).collect() })
         })
+        .await
     }
 
     async fn update_namespace(

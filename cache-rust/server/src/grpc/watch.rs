@@ -33,11 +33,16 @@ pub(super) type Responses = ReceiverStream<Result<cache::WatchResponse, Status>>
 type Out = Sender<Result<cache::WatchResponse, Status>>;
 
 /// Begins a subscription; everything wrong with it is the stream's status.
-pub(super) fn open(
+pub(super) async fn open(
     node: &Arc<Node>,
     requests: Streaming<cache::WatchRequest>,
 ) -> Result<Response<Responses>, Status> {
-    node.lifecycle.admit()?;
+    while let Err(error) = node.admit() {
+        if !convert::is_held(&error) {
+            return Err(error.into());
+        }
+        node.hand_over.released().await;
+    }
     if node.metrics.watches.get() >= MAX_WATCHES {
         let error = Error::new(ErrorReason::Overloaded, format!("{MAX_WATCHES} subscriptions are open"))
             .with_retry_after(Duration::from_secs(1));
@@ -126,11 +131,11 @@ async fn follow(node: &Node, mut requests: Streaming<cache::WatchRequest>, out: 
         tokio::pin!(bell);
         bell.as_mut().enable();
         node.engine.arm_waker();
-        let draining_now = node.lifecycle.phase() == Phase::Draining;
+        let ending = node.lifecycle.phase() == Phase::Draining || node.hand_over.has_ended();
         if watch.catch_up().await.is_err() {
             return Ok(());
         }
-        if draining_now {
+        if ending {
             // The last position goes out, so that the subscriber can resume elsewhere or later.
             let _ = watch.heartbeat().await;
             return Err(draining());
@@ -138,6 +143,7 @@ async fn follow(node: &Node, mut requests: Streaming<cache::WatchRequest>, out: 
         tokio::select! {
             () = &mut bell => tokio::time::sleep(GATHER).await,
             () = node.lifecycle.reached(Phase::Draining) => {}
+            () = node.hand_over.ended() => {}
             () = out.closed() => return Ok(()),
             () = tokio::time::sleep_until(watch.sent + watch.asked.heartbeat) => {
                 if watch.beat().await.is_err() {
@@ -212,7 +218,10 @@ impl Watch<'_> {
         if tick.monotonic_ns == 0 || tick.monotonic_ns < self.tick {
             return Err(Error::invalid("tick.monotonic_ns", "never 0 and never smaller than before"));
         }
-        self.tick = tick.monotonic_ns;
+        // From the hand-over on this process does not know what others see.
+        if !self.node.hand_over.has_ended() {
+            self.tick = tick.monotonic_ns;
+        }
         Ok(())
     }
 

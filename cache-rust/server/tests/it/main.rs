@@ -6,6 +6,7 @@ mod control;
 mod drain;
 mod entries;
 mod fuzz;
+mod hand_over;
 mod memory;
 mod namespaces;
 mod pipeline;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bimetal-cache");
@@ -23,8 +24,9 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 pub struct Running {
-    child: Child,
+    pub child: Child,
     pub first: serde_json::Value,
+    log: Arc<Mutex<String>>,
 }
 
 impl Drop for Running {
@@ -36,13 +38,34 @@ impl Drop for Running {
 
 impl Running {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::try_start(arguments).unwrap()
+    }
+
+    /// The exit status of one that ended before it listened.
+    pub fn try_start(arguments: &[&str]) -> Result<Self, ExitStatus> {
         let mut child = command(arguments).spawn().unwrap();
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
+        let first: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+        let Some(first) = first.filter(|first| first["msg"] == "listening") else {
+            return Err(child.wait().unwrap());
+        };
         // Somebody has to read on, or the process would stand still when the pipe is full.
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { child, first: serde_json::from_str(&line).unwrap() }
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Ok(Self { child, first, log })
+    }
+
+    /// What it has logged since.
+    #[allow(dead_code)]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub fn signal(&self, name: &str) {

@@ -5,7 +5,6 @@ use super::parse::{Batch, Kind, Operation};
 use super::write::{self, Large};
 use crate::buffers::Charge;
 use crate::convert;
-use crate::lifecycle::{Phase, draining};
 use crate::node::Node;
 use crate::telemetry;
 use bimetal_contract::Error;
@@ -13,7 +12,7 @@ use bimetal_contract::errors::ErrorReason;
 use bimetal_engine::{Get, GetOutcome, Increment, Now, Put, Touch};
 use bytes::{BufMut, Bytes};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// No result but a large value is longer than this, so a message that has this much left takes one more: a value
 /// below the engine's bound for large ones, a key, a content type, an error's sentence.
@@ -36,8 +35,10 @@ pub(super) struct Run {
     left_over: Option<Large>,
     arrived: Instant,
     arrived_ms: u64,
-    /// This batch came after the node began to drain.
-    refuse: bool,
+    /// This batch came after the node began to drain, or was handed over.
+    refuse: Option<Error>,
+    /// The next operation waits for the end of a hold.
+    held: bool,
 }
 
 impl Run {
@@ -51,7 +52,8 @@ impl Run {
             left_over: None,
             arrived: Instant::now(),
             arrived_ms: 0,
-            refuse: false,
+            refuse: None,
+            held: false,
         }
     }
 
@@ -64,7 +66,7 @@ impl Run {
         self.next = 0;
         self.batch.parse(bytes)?;
         self.node.metrics.batches.inc();
-        self.refuse = self.node.lifecycle.phase() == Phase::Draining;
+        self.judge();
         if self.batch.seen_version > 0 && !self.node.engine.raise_clock(self.batch.seen_version, now) {
             tracing::warn!(
                 seen_version = self.batch.seen_version,
@@ -72,6 +74,11 @@ impl Run {
             );
         }
         Ok(())
+    }
+
+    /// Whether what was not begun yet may be.
+    fn judge(&mut self) {
+        self.refuse = self.node.admit().err().filter(|error| !convert::is_held(error));
     }
 
     /// Whether the batch goes on although the bound of the buffers is exceeded.
@@ -91,12 +98,26 @@ impl Run {
         self.left_over.is_some() || self.next < self.batch.operations.len()
     }
 
-    /// Writes one message of results.
+    /// Whether the last message ended because the node is held. Then: when the next operation's time is
+    /// over.
+    pub(super) fn held(&self) -> Option<Option<Instant>> {
+        if !self.held {
+            return None;
+        }
+        let timeout = self.batch.operations.get(self.next).map_or(0, |op| op.timeout_ms);
+        let over = self.arrived + Duration::from_millis(u64::from(timeout) + 1);
+        Some((timeout > 0).then_some(over))
+    }
+
+    /// Writes one message of results; nothing when the node is held.
     pub(super) fn write_message(&mut self, out: &mut impl BufMut) {
         let span = tracing::info_span!("pipeline batch", operations = self.batch.operations.len());
         telemetry::continue_traceparent(&span, self.batch.traceparent());
         let _entered = span.enter();
 
+        if std::mem::take(&mut self.held) {
+            self.judge();
+        }
         let mut written = 0;
         if let Some(large) = self.left_over.take() {
             written += large.len();
@@ -111,7 +132,11 @@ impl Run {
                 now = self.node.now();
             }
             self.next += 1;
-            match self.execute(op, now, out) {
+            let Some(done) = self.execute(op, now, out) else {
+                (self.next, self.held) = (self.next - 1, true);
+                break;
+            };
+            match done {
                 Ok(bytes) => written += bytes,
                 Err(large) if written == 0 || written + large.len() <= MAX_RESULT_BYTES => {
                     written += large.len();
@@ -130,8 +155,8 @@ impl Run {
         }
     }
 
-    /// Executes one operation and counts it.
-    fn execute(&self, op: &Operation, now: Now, out: &mut impl BufMut) -> Result<usize, Large> {
+    /// Executes one operation and counts it. None: it is not begun, because the node is held.
+    fn execute(&self, op: &Operation, now: Now, out: &mut impl BufMut) -> Option<Result<usize, Large>> {
         let kind = write::metric(op.kind);
         let done = match self.refusal(op, now) {
             Some(error) => Err(error),
@@ -140,19 +165,20 @@ impl Run {
         match done {
             Ok(written) => {
                 self.node.metrics.operation(kind, None);
-                written
+                Some(written)
             }
+            Err(error) if convert::is_held(&error) => None,
             Err(error) => {
                 self.node.metrics.operation(kind, Some(error.reason()));
-                Ok(write::error(out, error))
+                Some(Ok(write::error(out, error)))
             }
         }
     }
 
     /// Why the operation is not begun.
     fn refusal(&self, op: &Operation, now: Now) -> Option<Error> {
-        if self.refuse {
-            return Some(draining());
+        if self.refuse.is_some() {
+            return self.refuse.clone();
         }
         if op.timeout_ms > 0 && now.mono_ms.saturating_sub(self.arrived_ms) >= u64::from(op.timeout_ms) {
             return Some(Error::new(

@@ -73,7 +73,10 @@ where
 }
 
 fn refusal(node: &Node) -> Option<Error> {
-    if let Err(error) = node.lifecycle.admit() {
+    // A stream that comes when the node was handed over is told WRONG_NODE operation by operation.
+    if let Err(error) = node.lifecycle.admit()
+        && !node.hand_over.is_taking()
+    {
         return Some(error);
     }
     (node.metrics.pipelines.get() >= MAX_STREAMS).then(|| {

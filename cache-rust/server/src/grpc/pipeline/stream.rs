@@ -32,6 +32,8 @@ pub(super) struct Answers {
     messages: Messages,
     /// Others hold so much that the next message of results has to wait.
     waiting: Option<BoxFuture<'static, Charge>>,
+    /// The node is held: until the end of that, or of the next operation's time.
+    held: Option<BoxFuture<'static, ()>>,
     /// Resolves when the stream shall end although its caller has not ended it.
     ending: BoxFuture<'static, ()>,
     node: Arc<Node>,
@@ -61,6 +63,7 @@ impl Answers {
             run: Run::new(Arc::clone(&node)),
             messages,
             waiting: None,
+            held: None,
             ending,
             in_a_row: 0,
             buffer: BytesMut::new(),
@@ -115,6 +118,10 @@ impl Answers {
             self.waiting = None;
             self.run.take_turn(turn);
         }
+        if let Some(held) = &mut self.held {
+            ready!(held.as_mut().poll(context));
+            self.held = None;
+        }
         Poll::Ready(Next::Message)
     }
 
@@ -122,6 +129,25 @@ impl Answers {
         let start = self.buffer.len();
         self.buffer.put_bytes(0, PREFIX);
         self.run.write_message(&mut self.buffer);
+        if let Some(over) = self.run.held() {
+            let node = Arc::clone(&self.node);
+            self.held = Some(Box::pin(async move {
+                let over = async {
+                    match over {
+                        Some(over) => tokio::time::sleep_until(over.into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = node.hand_over.released() => {}
+                    () = over => {}
+                }
+            }));
+        }
+        if self.buffer.len() == start + PREFIX {
+            self.buffer.truncate(start);
+            return;
+        }
         let length = (self.buffer.len() - start - PREFIX) as u32;
         self.buffer[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
     }
