@@ -10,6 +10,7 @@ import * as operations from './gen/bimetal/cache/v1/operations.ts';
 import * as pipeline from './gen/bimetal/cache/v1/pipeline.ts';
 import * as watch from './gen/bimetal/cache/v1/watch.ts';
 import * as controlService from './gen/bimetal/control/v1/control_service.ts';
+import * as edgeService from './gen/bimetal/control/v1/edge_service.ts';
 import * as errors from './gen/bimetal/errors/v1/errors.ts';
 import { readDescriptorSet } from './gen/identity.ts';
 import { ownerOf, weightOf } from './ownership.ts';
@@ -21,7 +22,7 @@ const vectors = join(import.meta.dirname, '../../proto/vectors');
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readDescriptorSet()));
 const codecs: Record<string, Record<string, unknown>> = {
   'bimetal.cache.v1': { ...cacheService, ...entry, ...namespaceService, ...operations, ...pipeline, ...watch },
-  'bimetal.control.v1': { ...controlService },
+  'bimetal.control.v1': { ...controlService, ...edgeService },
   'bimetal.errors.v1': { ...errors },
 };
 

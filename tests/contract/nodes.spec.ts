@@ -1,11 +1,13 @@
 // What a node answers on gRPC beyond the operations: who it is, health, reflection, who may.
 import { credentials } from '@grpc/grpc-js';
 import { expect, test } from '@jest/globals';
+import { CacheServiceClient } from '../../contract/ts/gen/bimetal/cache/v1/cache_service.ts';
 import {
   type FlushNamespaceRequest,
   type FlushNamespaceResponse,
   NamespaceServiceClient,
 } from '../../contract/ts/gen/bimetal/cache/v1/namespace_service.ts';
+import { PutRequest } from '../../contract/ts/gen/bimetal/cache/v1/operations.ts';
 import {
   ControlServiceClient,
   DescribeRequest,
@@ -15,9 +17,9 @@ import {
   type StatsRequest,
   type StatsResponse,
 } from '../../contract/ts/gen/bimetal/control/v1/control_service.ts';
-import { channelOptions, DIGEST, REVISION, type UnaryOptions, unary } from '../../contract/ts/index.ts';
+import { CacheClient, channelOptions, DIGEST, REVISION, type UnaryOptions, unary } from '../../contract/ts/index.ts';
 import { ReflectionClient } from '../../orchestrator/src/reflection/reflection-client.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { driver, freshKey, useStage } from '../support/platform.ts';
 
 const stage = useStage();
 
@@ -103,12 +105,27 @@ test('the run token stands in no log', async () => {
 
 test('a key that another node owns is WRONG_NODE, names the owner, and nothing is done', async () => {
   const { cache, platform } = stage();
-  const { CacheClient } = await import('../../contract/ts/index.ts');
   const key = freshKey();
   const owner = cache.nodeOf('demo', key);
-  const [wrong] = platform.clientTopology.nodes.filter(({ name }) => name !== owner);
-  using direct = new CacheClient({ nodes: wrong === undefined ? [] : [wrong] });
-  const put = direct.put({ namespace: 'demo', key: Buffer.from(key), value: Buffer.from('x') });
+  const wrong = platform.clientTopology.nodes.find(({ name }) => name !== owner);
+  const direct = new CacheServiceClient(wrong?.address ?? '', credentials.createInsecure(), channelOptions);
+  const request = PutRequest.fromPartial({ namespace: 'demo', key: Buffer.from(key), value: Buffer.from('x') });
+  const put = unary(direct.put.bind(direct), request);
   await expect(put).rejects.toMatchObject({ reason: 'WRONG_NODE', details: { owner: { name: owner } } });
+  direct.close();
   expect((await cache.get({ namespace: 'demo', key: Buffer.from(key) })).miss).toBeDefined();
 });
+
+const findsTheOwner = async (): Promise<void> => {
+  const { cache, platform } = stage();
+  const key = freshKey();
+  const outdated = platform.clientTopology.nodes.filter(({ name }) => name !== cache.nodeOf('demo', key));
+  using client = new CacheClient({ nodes: outdated });
+  await client.put({ namespace: 'demo', key: Buffer.from(key), value: Buffer.from('x') });
+  expect((await cache.get({ namespace: 'demo', key: Buffer.from(key) })).entry?.value.toString()).toBe('x');
+};
+
+// The topology of containers has addresses that only containers can reach.
+if (driver === 'process') {
+  test('a client with an outdated topology finds the owner of a key by asking the node that it knows', findsTheOwner);
+}

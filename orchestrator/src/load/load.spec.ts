@@ -33,7 +33,9 @@ const wrongIn = ({ failed, lost, stale, wrong, notSent }: LoadReport): Record<st
 const everyKind = { read: 50, write: 30, cas: 10, increment: 10 };
 
 test('a cache that is right has nothing held against it, with every kind of request', async () => {
-  const report = await loadOn(() => false, { rate: 2_000, mix: everyKind }, 1_000);
+  // A machine that is busy with other things is no flaw of the cache.
+  const patient = { timeoutMs: 10_000, lateMs: 10_000 };
+  const report = await loadOn(() => false, { rate: 2_000, mix: everyKind, ...patient }, 1_000);
   expect(wrongIn(report)).toEqual({});
   expect(isClean(report)).toBe(true);
   expect(report.answered).toBe(report.sent);

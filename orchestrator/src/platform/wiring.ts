@@ -1,5 +1,6 @@
 import type { Instance } from '../drivers/instance.ts';
-import { OrchestratorError } from '../errors.ts';
+import { messageOf, OrchestratorError } from '../errors.ts';
+import type { LogHub } from '../logs/hub.ts';
 import { hasEdge, type RouteSpec, routesOf } from '../model/routes.ts';
 import { topologyOf } from '../model/topology.ts';
 import type { PlatformModel, Topology } from '../model/types.ts';
@@ -16,6 +17,7 @@ export interface WiringParts {
   /** How this machine reaches what the edge has bound, where that is not the same. */
   readonly reachEdge?: (route: string) => string | undefined;
   readonly token: string;
+  readonly hub: LogHub;
 }
 
 /** Who finds whom: the topology, which gateways and nodes are told, and the routes of the edge. Their only writer. */
@@ -63,18 +65,28 @@ export class Wiring {
 
   /**
    * Tells the nodes, group after group, then the gateways, and answers how many entries the nodes erased. Nodes that
-   * are down are passed over: they are given the topology when they start.
+   * are down are passed over: they are given the topology when they start. Throws when a node that is up cannot be told.
    */
   async publishTopology(topology: Topology, nodes: readonly (readonly Instance[])[] = [this.#nodes]): Promise<bigint> {
     const { setTopology } = await loadControlCalls();
     const { token } = this.#parts;
     this.#topology = topology;
-    const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
+    const tell = (instance: Instance) => setTopology(controlAddress(instance), topology, { token });
     let erased = 0n;
-    for (const group of [...nodes, gateways]) {
-      const tell = (instance: Instance) => setTopology(controlAddress(instance), topology, { token });
+    for (const group of nodes) {
       for (const { erasedEntries } of await Promise.all(group.filter(isUp).map(tell))) erased += erasedEntries;
     }
+    const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
+    await Promise.all(
+      gateways.filter(isUp).map(async (gateway) => {
+        try {
+          await tell(gateway);
+        } catch (error) {
+          // It asks a node as soon as one refuses a key that it sent to the wrong place.
+          this.#parts.hub.say('warn', `${gateway.name} was not told of epoch ${topology.epoch}: ${messageOf(error)}`);
+        }
+      }),
+    );
     return erased;
   }
 

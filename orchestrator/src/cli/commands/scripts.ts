@@ -14,6 +14,7 @@ interface Script {
 /** Programs of the repository that are no part of the platform, under the same command. They parse their own options. */
 const scripts: readonly Script[] = [
   { name: 'check', description: 'format, lint, types and drift of all languages', file: 'tools/check/check.ts' },
+  { name: 'deep', description: 'fuzzing, sanitizers, generated cases, soak: test:deep', file: 'tools/deep/main.ts' },
   { name: 'generate', description: 'make the code that follows from proto/', file: 'contract/generator/main.ts' },
   { name: 'bench', description: 'measure against peers, write docs/performance.md', file: 'bench/main.ts' },
   { name: 'rename', description: 'make the template your own: rename NAME', file: 'tools/rename/rename.ts' },

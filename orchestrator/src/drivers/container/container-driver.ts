@@ -80,6 +80,7 @@ export class ContainerDriver implements Driver {
         return hostPort === undefined ? undefined : `127.0.0.1:${hostPort}`;
       },
       token: options.token,
+      hub: options.hub,
     });
     this.wiring.assume(
       topologyOf(options.model, (service, port, index) => {

@@ -56,6 +56,7 @@ export class ProcessDriver implements Driver {
       instances: () => this.#instances,
       edgeListen: (fixedPort) => `127.0.0.1:${options.ports === 'free' ? 0 : fixedPort}`,
       token: options.token,
+      hub: options.hub,
     });
     this.steps = [
       ...(options.ports === 'fixed'

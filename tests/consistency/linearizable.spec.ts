@@ -1,0 +1,74 @@
+// Promise 1: a single key is linearizable. Concurrent clients on a few hot keys, through faults, and a checker that judges
+// what they saw. Seeded; a history that fails is drawn in build/consistency-*.html.
+import { beforeAll, expect, test } from '@jest/globals';
+import { buildConsistency, type History, startHistory, type Verdict } from '../support/history.ts';
+import { useStage } from '../support/platform.ts';
+
+const stage = useStage();
+beforeAll(buildConsistency, 120_000);
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+/** Enough for every client to have met every key many times. */
+const some = 300;
+
+const run = (prefix: string, options: { corrupt?: boolean; idempotent?: boolean } = {}): History =>
+  startHistory({ urls: [stage().platform.instance('gateway-0').url('http')], prefix: `${prefix}-`, seed, ...options });
+
+const expectLinearizable = (verdict: Verdict): void => {
+  expect({ ...verdict, seed }).toMatchObject({ verdict: 'linearizable', unexpected: [] });
+  for (const kind of ['get', 'put', 'delete', 'compare-and-swap', 'increment']) {
+    expect(verdict.operations[kind]).toBeGreaterThan(5);
+  }
+};
+
+const refusals = (verdict: Verdict): string[] => Object.keys(verdict.notBegun);
+
+test('quiet: linearizable, and nothing fails', async () => {
+  const history = run('quiet');
+  await history.answered(2 * some);
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(verdict).toMatchObject({ unknown: 0, notBegun: {} });
+  expect(Object.keys(verdict.owners)).toEqual(expect.arrayContaining(['cache-0', 'cache-1']));
+});
+
+test('a read made stale is found', async () => {
+  const history = run('stale', { corrupt: true });
+  await history.answered(2 * some);
+  expect(await history.stop()).toMatchObject({ verdict: 'not linearizable' });
+});
+
+test('while a node is stopped in its tracks and goes on', async () => {
+  const history = run('paused');
+  await history.answered(some);
+  const node = stage().platform.instance('cache-0');
+  await node.pause();
+  await history.answered(some); // of the other's keys
+  await node.resume();
+  await history.answered(some);
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(refusals(verdict)).toEqual(['NODE_UNAVAILABLE']);
+});
+
+test('while a node is killed and started again, empty', async () => {
+  const history = run('killed');
+  await history.answered(some);
+  const node = stage().platform.instance('cache-1');
+  await history.lost('cache-1');
+  await node.kill();
+  await history.answered(some); // of the other's keys
+  await node.start();
+  await history.answered(some);
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(refusals(verdict)).toEqual(['NODE_UNAVAILABLE']);
+});
+
+test('while the gateway is restarted', async () => {
+  const history = run('gateway');
+  await history.answered(some);
+  await stage().platform.instance('gateway-0').restart();
+  await history.answered(some);
+  expectLinearizable(await history.stop());
+}, 40_000);
