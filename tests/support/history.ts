@@ -10,10 +10,15 @@ import { eventually } from './eventually.ts';
 const root = resolve(import.meta.dirname, '../..');
 const program = join(root, 'build/bin/bimetal-consistency');
 
-export const buildConsistency = async (): Promise<void> => {
+const go = async (...args: string[]): Promise<void> => {
   const env = { ...process.env, GOWORK: 'off' };
-  await promisify(execFile)('go', ['build', '-o', program, '.'], { cwd: join(root, 'tests/consistency'), env });
+  await promisify(execFile)('go', args, { cwd: join(root, 'tests/consistency'), env });
 };
+
+export const buildConsistency = (): Promise<void> => go('build', '-o', program, '.');
+
+/** Its own tests. */
+export const testConsistency = (): Promise<void> => go('test', '.');
 
 /** What the program reads first; see tests/consistency/README.md. */
 export type HistoryOptions = {

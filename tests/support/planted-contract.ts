@@ -61,7 +61,8 @@ export const buildGateway = async ({ folder, identity, descriptorSet }: PlantedC
 
 /**
  * The cache, built from the planted contract in a copy of the workspace: a command that runs it. The target directory is
- * the usual one, so that only the project's own crates are compiled anew; the program has a name of its own there.
+ * the usual one, so that only the project's own crates are compiled anew. They have a version of their own there: cargo
+ * tells crates of two workspaces apart by nothing else, and would take these for the real ones.
  */
 export const buildCache = async ({ folder, identity, descriptorSet }: PlantedContract): Promise<[string]> => {
   for (const part of ['Cargo.toml', 'Cargo.lock', 'contract/rust', 'cache-rust', 'tests/clients/rust'])
@@ -69,11 +70,14 @@ export const buildCache = async ({ folder, identity, descriptorSet }: PlantedCon
   await writeFile(join(folder, 'contract/rust/gen/identity.rs'), rustIdentity(identity));
   await writeFile(join(folder, 'contract/rust/gen/descriptor.binpb'), descriptorSet);
   const name = 'bimetal-cache-planted';
+  const workspace = join(folder, 'Cargo.toml');
+  const version = /^version = "(.+)"$/m;
+  await writeFile(workspace, (await readFile(workspace, 'utf8')).replace(version, 'version = "$1-planted"'));
   const manifest = join(folder, 'cache-rust/server/Cargo.toml');
   const program = `\n[[bin]]\nname = "${name}"\npath = "src/main.rs"\n`;
   await writeFile(manifest, `${await readFile(manifest, 'utf8')}${program}`);
   const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target');
-  await run('cargo', ['build', '--locked', '--package', 'bimetal-cache', '--bin', name], {
+  await run('cargo', ['build', '--offline', '--package', 'bimetal-cache', '--bin', name], {
     cwd: folder,
     env: { ...process.env, CARGO_TARGET_DIR: target },
     maxBuffer: 64 * 1024 * 1024,
