@@ -1,4 +1,4 @@
-import { type Flaw, flaw, type Seen } from './flaw.ts';
+import { type Flaw, flaw, gone, type Seen } from './flaw.ts';
 
 export interface CounterBefore {
   /** No read from now on may show less. */
@@ -60,8 +60,7 @@ export class Counter {
     if (!seen.found) return before.version > 0n ? this.#lose(before.version, 'no counter') : undefined;
     const value = Number(seen.body.toString('latin1'));
     if (seen.version === undefined || !Number.isSafeInteger(value)) return flaw('wrong', 'bytes that nobody wrote');
-    if (seen.version < before.version)
-      return final ? this.#lose(before.version, 'an older counter') : flaw('stale', 'an older version of a counter');
+    if (seen.version < before.version) return flaw(final ? 'lost' : 'stale', 'an older version of a counter');
     if (seen.version === before.version && value !== before.atLeast)
       return flaw('wrong', 'two values under one version');
     if (value < before.atLeast) return this.#lose(before.version, 'a counter went back');
@@ -81,6 +80,6 @@ export class Counter {
       this.#acknowledged = 0;
       this.#seen = 0;
     }
-    return flaw('lost', why);
+    return gone(why);
   }
 }

@@ -9,9 +9,13 @@ export interface Flaw {
   readonly kind: 'lost' | 'stale' | 'wrong';
   /** Classes it in the report: no key, no number. */
   readonly why: string;
+  /** Of what is lost: nothing is there, rather than something older. */
+  readonly isGone?: true;
 }
 
 export const flaw = (kind: Flaw['kind'], why: string): Flaw => ({ kind, why });
+
+export const gone = (why: string): Flaw => ({ kind: 'lost', why, isGone: true });
 
 /** What was answered to a read. */
 export type Seen =

@@ -108,6 +108,25 @@ test('an entry that is evicted is not lost', async () => {
   expect(report.lost.total).toBe(0);
 });
 
+test('where owners may change, what is gone has moved, and what is older is stale all the same', async () => {
+  const report = await loadOn(
+    ({ method, number, path, response }, cache) => {
+      if (method !== 'GET') return false;
+      const old = cache.former.get(path);
+      if (number < 100) cache.entries.delete(path);
+      else if (old && !cache.results.has('done')) {
+        cache.results.set('done', () => {});
+        answer(200, old)(response);
+        return true;
+      }
+      return false;
+    },
+    { ownersMayChange: true, mix: { read: 70, write: 20, increment: 10 } },
+  );
+  expect(wrongIn(report)).toEqual({ stale: { 'an older version': 1 } });
+  expect(report.moved.total).toBeGreaterThan(20);
+});
+
 test('an old value under its old version is stale', async () => {
   let given = 0;
   const report = await loadOn(({ method, path, response, number }, cache) => {

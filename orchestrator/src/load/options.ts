@@ -58,6 +58,11 @@ export interface LoadOptions {
   readonly patienceMs?: number;
   /** The same seed makes the same requests. Default 1. */
   readonly seed?: number;
+  /**
+   * Nodes come or go meanwhile: a key whose owner changes begins anew there. What is not there any more is counted as
+   * moved, not as lost; something older is as wrong as ever.
+   */
+  readonly ownersMayChange?: boolean;
   /** How many entries of the namespaces were evicted so far: what is missing for that reason is not lost. */
   readonly evictions?: () => Promise<number>;
   /** Called with each window of 100 ms when it is over. */
@@ -93,6 +98,7 @@ export const settle = (options: LoadOptions): Settings => {
     namespaces: ['demo'],
     sizes: [{ bytes: 256, weight: 1 }],
     idempotent: false,
+    ownersMayChange: false,
     maxInFlight: Math.max(2_000, 4 * connections),
     timeoutMs: 10_000,
     lateMs: 1_000,

@@ -29,10 +29,13 @@ export interface Times {
 /** Everything that is counted while a load runs. Its memory does not grow with the load. */
 export class Recorder {
   readonly #lateMs: number;
+  readonly #ownersMayChange: boolean;
   readonly windows: Windows;
   readonly failed = new Tally();
   readonly late = new Tally();
   readonly lost = new Tally();
+  /** Gone with a change of owners. */
+  readonly moved = new Tally();
   readonly stale = new Tally();
   readonly wrong = new Tally();
   readonly notSent = new Tally();
@@ -52,8 +55,9 @@ export class Recorder {
   answered = 0;
   conflicts = 0;
 
-  constructor({ lateMs, onSample }: Settings) {
+  constructor({ lateMs, ownersMayChange, onSample }: Settings) {
     this.#lateMs = lateMs;
+    this.#ownersMayChange = ownersMayChange;
     this.windows = new Windows((window: Window) => onSample?.(window));
   }
 
@@ -88,7 +92,7 @@ export class Recorder {
       this.#count('late');
     }
     const problem = failed === undefined ? flaw : { kind: 'failed' as const, why: failed };
-    if (problem === undefined) return;
+    if (problem === undefined || this.#isMove(problem)) return;
     this[problem.kind].add(problem.why);
     this.#count(problem.kind);
     this.#incident({
@@ -103,7 +107,7 @@ export class Recorder {
 
   /** What was found after the end of the load. */
   finding({ kind, place }: Operation, { flaw }: Verdict, due: number): void {
-    if (flaw === undefined) return;
+    if (flaw === undefined || this.#isMove(flaw)) return;
     this[flaw.kind].add(`${flaw.why}, at the end`);
     this.#incident({
       due,
@@ -113,6 +117,12 @@ export class Recorder {
       namespace: place.namespace,
       key: place.cell.key,
     });
+  }
+
+  #isMove({ why, isGone }: { readonly why: string; readonly isGone?: true }): boolean {
+    if (!isGone || !this.#ownersMayChange) return false;
+    this.moved.add(why);
+    return true;
   }
 
   tick(now: number, stall: number): void {

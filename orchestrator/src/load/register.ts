@@ -1,4 +1,4 @@
-import { type Flaw, flaw, type Seen } from './flaw.ts';
+import { type Flaw, flaw, gone, type Seen } from './flaw.ts';
 import { readValue } from './value.ts';
 
 /** The greatest version of a key that is known to have been, and which write made it. Sequence 0: none yet. */
@@ -121,7 +121,9 @@ export class Register {
     const found = this.#judgeStamp(stamp.sequence, version, before);
     if (found === undefined) this.#learn(stamp.sequence, version);
     if (found?.kind !== 'stale' || !final) return found;
-    return this.#isNewLoss(before.known.version) ? this.#lose(before.known.version, found.why) : undefined;
+    if (!this.#isNewLoss(before.known.version)) return undefined;
+    this.#lostUpTo = before.known.version;
+    return flaw('lost', found.why);
   }
 
   #judgeStamp(sequence: number, version: bigint, { known, unknown }: Before): Flaw | undefined {
@@ -149,6 +151,6 @@ export class Register {
 
   #lose(version: bigint, why: string): Flaw {
     this.#lostUpTo = version;
-    return flaw('lost', why);
+    return gone(why);
   }
 }

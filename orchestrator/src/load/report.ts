@@ -25,6 +25,8 @@ export interface LoadReport {
   readonly notSent: Count;
   /** Acknowledged writes that are gone. */
   readonly lost: Count;
+  /** Gone with a change of owners, where that was announced; not in `lost`. */
+  readonly moved: Count;
   readonly stale: Count;
   readonly wrong: Count;
   /** Entries that are gone by eviction, as the nodes count it; they are not in `lost`. Absent: not asked. */
@@ -74,7 +76,7 @@ export const reportOf = ({
   notSwept,
   startedAt,
 }: Ended): LoadReport => {
-  const { failed, late, notSent, lost, stale, wrong, retried } = recorder;
+  const { failed, late, notSent, lost, moved, stale, wrong, retried } = recorder;
   const count = ({ total, byReason }: Count): Count => ({ total, byReason });
   const explained = Math.min(evicted ?? 0, lost.total);
   return {
@@ -87,6 +89,7 @@ export const reportOf = ({
     late: count(late),
     notSent: count(notSent),
     lost: { total: lost.total - explained, byReason: lost.byReason },
+    moved: count(moved),
     stale: count(stale),
     wrong: count(wrong),
     evicted: evicted === undefined ? undefined : explained,

@@ -41,6 +41,7 @@ const optionsOf = (given: LoadCommandOptions): LoadOptions => {
     sizes: size,
     skew: zipf === undefined ? { kind: 'uniform' } : { kind: 'zipf', exponent: zipf },
     idempotent: given.idempotent ?? false,
+    ownersMayChange: given.ownersMayChange ?? false,
     connections: given.connections,
     ...(given.inFlight !== undefined && { maxInFlight: given.inFlight }),
     timeoutMs: given.timeout,

@@ -35,6 +35,7 @@ const rowsOf = (report: LoadReport): string[][] => [
   ...countRows('late', report.late),
   ...(report.retried.total > 0 ? countRows('repeated under their key', report.retried) : []),
   ...(report.conflicts > 0 ? [['explained conflicts', number(report.conflicts)]] : []),
+  ...(report.moved.total > 0 ? countRows('moved to another owner', report.moved) : []),
   ...(report.evicted ? [['evicted', number(report.evicted)]] : []),
   ...(report.unverified > 0 ? [['keys not readable at the end', number(report.unverified)]] : []),
   ...(report.notSwept > 0 ? [['keys left behind', number(report.notSwept)]] : []),

@@ -18,6 +18,7 @@ export interface LoadCommandOptions {
   readonly zipf?: number;
   readonly size: readonly Size[];
   readonly idempotent?: true;
+  readonly ownersMayChange?: true;
   readonly connections: number;
   readonly inFlight?: number;
   readonly timeout: number;
@@ -94,6 +95,7 @@ export const loadCommand = (): Command =>
         .default([{ bytes: 256, weight: 1 }], '256'),
     )
     .option('--idempotent', 'writes carry an Idempotency-Key, and are repeated when their outcome is unknown')
+    .option('--owners-may-change', 'nodes come or go meanwhile: a key that is gone has moved, and is not lost')
     .option('--connections <n>', 'to each gateway at the most', positive, 512)
     .option('--in-flight <n>', 'requests without an answer at the most (default: 2,000 or 4 × connections)', positive)
     .option('--timeout <ms>', 'a request without an answer for so long has failed', positive, 10_000)
