@@ -1,7 +1,8 @@
 // Promise 1: a single key is linearizable. Concurrent clients on a few hot keys, through faults, and a checker that judges
 // what they saw. Seeded; a history that fails is drawn in build/consistency-*.html.
 import { beforeAll, expect, test } from '@jest/globals';
-import { buildConsistency, type History, startHistory, type Verdict } from '../support/history.ts';
+import { rollOut } from '../../orchestrator/src/index.ts';
+import { buildConsistency, type History, startHistory, testConsistency, type Verdict } from '../support/history.ts';
 import { useStage } from '../support/platform.ts';
 
 const stage = useStage();
@@ -12,7 +13,12 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const some = 300;
 
 const run = (prefix: string, options: { corrupt?: boolean; idempotent?: boolean } = {}): History =>
-  startHistory({ urls: [stage().platform.instance('gateway-0').url('http')], prefix: `${prefix}-`, seed, ...options });
+  startHistory({
+    urls: [`http://${stage().platform.endpoint('gateway.http')}`],
+    prefix: `${prefix}-`,
+    seed,
+    ...options,
+  });
 
 const expectLinearizable = (verdict: Verdict): void => {
   expect({ ...verdict, seed }).toMatchObject({ verdict: 'linearizable', unexpected: [] });
@@ -22,6 +28,8 @@ const expectLinearizable = (verdict: Verdict): void => {
 };
 
 const refusals = (verdict: Verdict): string[] => Object.keys(verdict.notBegun);
+
+test('the checker tells right histories from wrong ones', testConsistency, 120_000);
 
 test('quiet: linearizable, and nothing fails', async () => {
   const history = run('quiet');
@@ -71,4 +79,15 @@ test('while the gateway is restarted', async () => {
   await stage().platform.instance('gateway-0').restart();
   await history.answered(some);
   expectLinearizable(await history.stop());
+}, 40_000);
+
+test('while the gateway is replaced by another process', async () => {
+  const history = run('rolled-out');
+  await history.answered(some);
+  const { outcome } = await rollOut(stage().platform, { target: 'gateway', limits: { canaryMs: 100, watchMs: 0 } });
+  expect(outcome).toBe('done');
+  await history.answered(some);
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(verdict).toMatchObject({ unknown: 0, notBegun: {} });
 }, 40_000);
