@@ -37,8 +37,9 @@ type Field struct {
 	Detail  string `json:"detail"`
 	Pointer string `json:"pointer,omitempty"`
 	Header  string `json:"header,omitempty"`
-	Query   string `json:"query,omitempty"`
-	Path    string `json:"path,omitempty"`
+	// Query may be the empty name, as in `?=1`.
+	Query *string `json:"query,omitempty"`
+	Path  string  `json:"path,omitempty"`
 }
 
 // The places of fields, as prefixes of the path in a violation. Without one of them it is a path of the request
@@ -69,7 +70,7 @@ func field(violation *errorsv1.FieldViolation) Field {
 	if name, ok := strings.CutPrefix(path, InHeader); ok {
 		f.Header = name
 	} else if name, ok := strings.CutPrefix(path, InQuery); ok {
-		f.Query = name
+		f.Query = &name
 	} else if name, ok := strings.CutPrefix(path, InPath); ok {
 		f.Path = name
 	} else if strings.HasPrefix(path, InBody) || path == "#" {
