@@ -1,5 +1,8 @@
 import type { PlatformModel } from './types.ts';
 
+const hostsOf = (instances: readonly { readonly address: string }[]): string[] =>
+  instances.map(({ address }) => address.replace(/:\d+$/, ''));
+
 /**
  * The platform. Start order, settings, topology, status page and docker-compose.yml all follow from this file.
  * To add a service of your own, copy `example` (its code is in services/example-ts) and run
@@ -33,6 +36,7 @@ export const platform = {
       memory: '128m',
       settings: (at) => ({
         ADMIN_LISTEN: at.listen('admin'),
+        ALLOWED_HOSTS: at.edgeHost,
         ROUTES: JSON.stringify(at.routes),
       }),
     },
@@ -100,7 +104,8 @@ export const platform = {
       settings: (at) => ({
         LISTEN: at.listen('http'),
         ADMIN_LISTEN: at.listen('admin'),
-        ALLOWED_HOSTS: at.edgeHost,
+        // By the edge's name callers come, by its own the status page.
+        ALLOWED_HOSTS: at.edgeHost && [at.edgeHost, ...hostsOf(at.direct('gateway', 'admin'))].join(','),
         TOPOLOGY: at.topology && JSON.stringify(at.topology),
       }),
     },
