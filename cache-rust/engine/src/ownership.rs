@@ -32,7 +32,10 @@ pub struct Topology {
 
 impl Topology {
     /// Refuses what could not be hashed or told apart.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT with the field at fault.
+    pub fn check(&self) -> Result<(), Error> {
         if self.epoch == 0 {
             return Err(Error::invalid("topology.epoch", "an epoch is at least 1"));
         }
