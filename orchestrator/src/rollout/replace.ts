@@ -6,6 +6,7 @@ import type { Instance } from '../drivers/instance.ts';
 import { messageOf, OrchestratorError } from '../errors.ts';
 import { describe, drain, setTopology } from '../platform/control-calls.ts';
 import type { Platform } from '../platform/platform.ts';
+import { controlAddress } from '../platform/wiring.ts';
 import { judgeCanary, runCanary } from './canary.ts';
 import type { RolloutLimits } from './limits.ts';
 import { judgeTraffic, readTraffic } from './traffic.ts';
@@ -138,6 +139,7 @@ const replaceNode = async (platform: Platform, instance: Instance, options: Repl
     await takeOver(platform, instance, next, control);
   } catch (error) {
     await next.kill();
+    await startEmptyIfLost(platform, instance, say);
     throw rejected(error, false);
   }
   const former = instance.adopt(next);
@@ -174,14 +176,30 @@ const takeOver = async (platform: Platform, instance: Instance, next: Generation
   const { wiring, runToken: token } = platform;
   const port = instance.spec.spec.node?.port ?? '';
   const topology = wiring.nextTopology(new Map([[instance.name, next.innerAddresses[port] ?? '']]));
+  // Whatever comes of it, the epoch has been said.
+  const former = wiring.topology;
+  wiring.assume(topology);
   try {
     await setTopology(control, topology, { token, timeoutMs: 15_000 });
   } catch (error) {
     // The answer may have been lost: what the process says of itself decides.
     const { state } = await describe(control, 2000).catch(() => ({ state: undefined }));
-    if (state !== ProcessState.SERVING) throw error;
+    if (state === ProcessState.SERVING) return;
+    wiring.assume({ ...former, epoch: topology.epoch });
+    throw error;
   }
-  wiring.assume(topology);
+};
+
+/** Between letting go and being taken over from, either process may have died: then nobody has the node's entries. */
+const startEmptyIfLost = async (platform: Platform, instance: Instance, say: (step: string) => void): Promise<void> => {
+  const { state } = await describe(controlAddress(instance), 2000).catch(() => ({ state: undefined }));
+  // A process that is stopped in its tracks says nothing, and goes on when it is continued.
+  if (state !== ProcessState.HANDED_OVER && instance.state !== 'failed') return;
+  say('its entries are lost; it starts empty');
+  await instance.kill();
+  await instance.start();
+  await platform.wiring.publishTopology(platform.wiring.nextTopology());
+  await platform.wiring.publishRoutes();
 };
 
 /** It answers WRONG_NODE to whoever has not followed yet, for a moment, and has nothing else to do. */
