@@ -90,7 +90,7 @@ const rustSteps: Step[] = [
 
 const goSteps = (root: string): Step[] => {
   const linter = join(root, 'build/bin/golangci-lint');
-  const modules = ['contract/go', 'gateway-go', 'tests/clients/go'].filter((path) =>
+  const modules = ['contract/go', 'gateway-go', 'tests/clients/go', 'tests/consistency'].filter((path) =>
     existsSync(join(root, path, 'go.mod')),
   );
   const env = { GOWORK: 'off' };

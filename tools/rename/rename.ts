@@ -39,7 +39,7 @@ const format = (): void => {
     [node, 'node_modules/@bufbuild/buf/bin/buf', 'format', '-w'],
     [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '--write'],
     ['cargo', 'fmt', '--all'],
-    ['gofmt', '-w', 'gateway-go', 'tests/clients/go', 'contract/go'],
+    ['gofmt', '-w', 'gateway-go', 'tests/clients/go', 'tests/consistency', 'contract/go'],
   ];
   for (const [program, ...args] of formatters) spawnSync(program, args, { cwd: root, stdio: 'ignore' });
 };

@@ -20,7 +20,7 @@ const removalDelay = 5 * time.Second
 
 // Cluster is safe for concurrent use.
 type Cluster struct {
-	start     func(name, address string) *node.Node
+	start     Start
 	metrics   *metrics
 	current   atomic.Pointer[view]
 	refreshes singleflight.Group
@@ -40,11 +40,16 @@ type view struct {
 	replaced chan struct{} // closed when another view takes its place
 }
 
-// New makes a Cluster of a valid topology (see Check); start makes the connection to one node.
-func New(topology *controlv1.Topology, registry prometheus.Registerer, start func(name, address string) *node.Node) *Cluster {
+// Start makes the connection to one node; learn takes the topologies that its processes have.
+type Start func(name, address string, learn func(*controlv1.Topology)) *node.Node
+
+// New makes a Cluster of a valid topology (see Check).
+func New(topology *controlv1.Topology, registry prometheus.Registerer, start Start) *Cluster {
 	c := &Cluster{start: start, closed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
 	c.current.Store(&view{replaced: make(chan struct{})})
 	c.metrics = newMetrics(registry, c)
+	c.mu.Lock() // a node may have a newer topology before this one is in place
+	defer c.mu.Unlock()
 	c.replace(topology)
 	return c
 }
@@ -79,6 +84,11 @@ func (c *Cluster) SetTopology(topology *controlv1.Topology) *contract.Error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	select {
+	case <-c.closed:
+		return contract.Errorf(contract.Draining, "the gateway is draining")
+	default:
+	}
 	present := c.current.Load().topology
 	switch {
 	case topology.GetEpoch() < present.GetEpoch():
@@ -89,6 +99,14 @@ func (c *Cluster) SetTopology(topology *controlv1.Topology) *contract.Error {
 		c.replace(topology)
 	}
 	return nil
+}
+
+// learn takes a topology if it is newer. Nobody waits for it: a node that begins a session calls it, and a change of the
+// topology may be waiting for that node to end.
+func (c *Cluster) learn(topology *controlv1.Topology) {
+	if topology.GetEpoch() > c.Topology().GetEpoch() {
+		go func() { _ = c.SetTopology(topology) }() // what a node takes for valid is; one that is older by now is not needed
+	}
 }
 
 // replace makes the view of a topology, keeping the nodes that stay where they are. One that has moved gets a new
@@ -106,7 +124,7 @@ func (c *Cluster) replace(topology *controlv1.Topology) {
 			}
 		}
 		if n == nil {
-			n = c.start(want.GetName(), want.GetAddress())
+			n = c.start(want.GetName(), want.GetAddress(), c.learn)
 			if slices.Contains(former.names, want.GetName()) {
 				c.metrics.moves.WithLabelValues(want.GetName()).Inc()
 			}

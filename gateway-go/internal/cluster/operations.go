@@ -33,18 +33,32 @@ func (c *Cluster) Do(ctx context.Context, operation *cachev1.Operation, tracepar
 	return result, a.owner.Name(), a.err
 }
 
-// Ask makes a call that changes nothing on the control connection of a node, which choose takes from those of the
-// topology, and repeats it as Do repeats a read. It answers the node that was asked last.
-func (c *Cluster) Ask(ctx context.Context, choose func([]*node.Node) *node.Node, call func(context.Context, *node.Control) error) (*node.Node, *contract.Error) {
+// Choose takes the node to ask from those of the topology.
+type Choose func(nodes []*node.Node) *node.Node
+
+// Call is a call on the control connection of a node.
+type Call func(ctx context.Context, control *node.Control) error
+
+// Ask makes a call that changes nothing, and repeats it as Do repeats a read. It answers the node that was asked last.
+func (c *Cluster) Ask(ctx context.Context, choose Choose, call Call) (*node.Node, *contract.Error) {
+	return c.call(ctx, true, choose, call)
+}
+
+// Tell makes a call that changes something, and repeats it as Do repeats a write.
+func (c *Cluster) Tell(ctx context.Context, choose Choose, call Call) (*node.Node, *contract.Error) {
+	return c.call(ctx, false, choose, call)
+}
+
+func (c *Cluster) call(ctx context.Context, read bool, choose Choose, call Call) (*node.Node, *contract.Error) {
 	r := &repetition{
-		cluster: c, read: true,
+		cluster: c, read: read,
 		choose: func(v *view) *node.Node { return choose(v.nodes) },
 		send: func(ctx context.Context, owner *node.Node, _ uint64) *contract.Error {
 			control, unavailable := owner.Control()
 			if unavailable != nil {
 				return unavailable
 			}
-			return control.Failure(call(ctx, control))
+			return control.Failure(call(ctx, control), read)
 		},
 	}
 	a := attempt{view: c.current.Load()}

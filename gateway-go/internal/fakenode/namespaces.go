@@ -17,6 +17,9 @@ func (n *Node) CreateNamespace(ctx context.Context, request *cachev1.CreateNames
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	name := request.GetNamespace().GetName()
 	if space, ok := n.spaces[name]; ok && !space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceExists, "%q exists", name)
@@ -31,6 +34,9 @@ func (n *Node) CreateNamespace(ctx context.Context, request *cachev1.CreateNames
 func (n *Node) GetNamespace(_ context.Context, request *cachev1.GetNamespaceRequest) (*cachev1.GetNamespaceResponse, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	space, ok := n.spaces[request.GetName()]
 	if !ok || space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", request.GetName())
@@ -42,6 +48,9 @@ func (n *Node) GetNamespace(_ context.Context, request *cachev1.GetNamespaceRequ
 func (n *Node) ListNamespaces(_ context.Context, request *cachev1.ListNamespacesRequest) (*cachev1.ListNamespacesResponse, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	return &cachev1.ListNamespacesResponse{Namespaces: n.records(request.GetIncludeDeleted())}, nil
 }
 
@@ -63,6 +72,9 @@ func (n *Node) UpdateNamespace(ctx context.Context, request *cachev1.UpdateNames
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	space, ok := n.spaces[request.GetNamespace().GetName()]
 	if !ok || space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", request.GetNamespace().GetName())
@@ -98,6 +110,9 @@ func (n *Node) DeleteNamespace(ctx context.Context, request *cachev1.DeleteNames
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	if request.GetName() == "default" {
 		return nil, contract.Invalid("name", "default cannot be deleted")
 	}
@@ -118,6 +133,9 @@ func (n *Node) FlushNamespace(ctx context.Context, request *cachev1.FlushNamespa
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	if space, ok := n.spaces[request.GetName()]; !ok || space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", request.GetName())
 	}
@@ -144,6 +162,9 @@ func (n *Node) SyncNamespaces(ctx context.Context, request *cachev1.SyncNamespac
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.away(); err != nil {
+		return nil, err
+	}
 	for _, record := range request.GetNamespaces() {
 		if record.GetRevision() <= n.spaces[record.GetName()].GetRevision() {
 			continue

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bimetal.dev/contract"
+	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
 	"bimetal.dev/gateway/internal/admin"
 	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/config"
@@ -87,10 +88,7 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	g.observer = middleware.NewObserver(g.metrics, tracer, log)
 	g.records = namespaces.NewRegistry(c.RunToken, log)
 	g.cluster = g.connect()
-	g.records.Attach(func() []*node.Node {
-		nodes, _ := g.cluster.Nodes()
-		return nodes
-	})
+	g.records.Attach(g.cluster)
 	g.health = health.New("gateway", g.state, g.ready)
 	if g.router, err = g.routes(); err != nil {
 		g.cluster.Close()
@@ -104,10 +102,10 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 // connect begins the connections to the nodes.
 func (g *Gateway) connect() *cluster.Cluster {
 	seen, metrics := &node.Seen{}, node.NewMetrics(g.metrics)
-	return cluster.New(g.config.Topology, g.metrics, func(name, address string) *node.Node {
+	return cluster.New(g.config.Topology, g.metrics, func(name, address string, learn func(*controlv1.Topology)) *node.Node {
 		return node.Start(node.Options{
 			Name: name, Address: address, RunToken: g.config.RunToken, Seen: seen, Metrics: metrics, Log: g.log,
-			Exchange: g.records.Exchange, Window: g.config.Window, Silence: g.config.NodeSilence,
+			Exchange: g.records.Exchange, Learn: learn, Window: g.config.Window, Silence: g.config.NodeSilence,
 		})
 	})
 }

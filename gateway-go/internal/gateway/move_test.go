@@ -193,6 +193,26 @@ func TestAListingGoesOnAtTheNewProcess(t *testing.T) {
 	}
 }
 
+func TestNamespacesAreReadAndWrittenWhileTheirNodesMove(t *testing.T) {
+	p := start(t, 2, nil)
+	for i := range 6 {
+		p.move(i%2, 0, 5*time.Millisecond)
+		name := fmt.Sprint("/v1/namespaces/n", i)
+		made := p.do("PUT", name, `{"maxValueBytes":"100"}`, asJSON)
+		if made.status != 201 || !strings.Contains(made.body, `"unacknowledged":[]`) {
+			t.Errorf("made: %d %s", made.status, made.body)
+		}
+		p.move((i+1)%2, 0, 5*time.Millisecond)
+		if got := p.do("GET", name, ""); got.status != 200 {
+			t.Errorf("read: %d %s", got.status, got.body)
+		}
+		p.move(i%2, 0, 5*time.Millisecond)
+		if flushed := p.do("POST", name+"/flush", ""); flushed.status != 200 || !strings.Contains(flushed.body, `"unacknowledged":[]`) {
+			t.Errorf("flushed: %d %s", flushed.status, flushed.body)
+		}
+	}
+}
+
 func TestAReadWhoseConnectionBrokeIsRepeatedOnce(t *testing.T) {
 	p := start(t, 1, nil)
 	p.do("PUT", entry, "v")

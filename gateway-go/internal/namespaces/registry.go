@@ -14,6 +14,7 @@ import (
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/node"
 	"google.golang.org/protobuf/proto"
 )
@@ -21,14 +22,20 @@ import (
 // spreadTimeout bounds bringing a record to one node.
 const spreadTimeout = 2 * time.Second
 
+// Cluster is where the nodes are; see cluster.Cluster.
+type Cluster interface {
+	Nodes() (nodes []*node.Node, replaced <-chan struct{})
+	Ask(ctx context.Context, choose cluster.Choose, call cluster.Call) (*node.Node, *contract.Error)
+	Tell(ctx context.Context, choose cluster.Choose, call cluster.Call) (*node.Node, *contract.Error)
+}
+
 // Registry is safe for concurrent use.
 type Registry struct {
 	token string
 	log   *slog.Logger
-	// nodes are those of the present topology; set by Attach before anything is spread.
-	nodes func() []*node.Node
 
 	mu      sync.Mutex
+	cluster Cluster // nil before Attach
 	records map[string]*cachev1.Namespace
 
 	spreading sync.WaitGroup
@@ -41,15 +48,26 @@ func NewRegistry(token string, log *slog.Logger) *Registry {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Registry{
 		token: token, log: log, records: map[string]*cachev1.Namespace{}, ctx: ctx, stop: stop,
-		nodes: func() []*node.Node { return nil },
 	}
 }
 
-// Attach says which nodes there are. To be called once, before requests are served.
-func (g *Registry) Attach(nodes func() []*node.Node) {
+// Attach says where the nodes are. To be called once, before requests are served.
+func (g *Registry) Attach(cluster Cluster) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.nodes = nodes
+	g.cluster = cluster
+}
+
+// present are the nodes of the topology; none before Attach.
+func (g *Registry) present() []*node.Node {
+	g.mu.Lock()
+	c := g.cluster
+	g.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	nodes, _ := c.Nodes()
+	return nodes
 }
 
 // Close ends what is being spread.
@@ -113,10 +131,7 @@ func (g *Registry) learn(records []*cachev1.Namespace) (news []*cachev1.Namespac
 
 // spreadLater brings records to all nodes but one in the background. A node that is not up gets them when it connects.
 func (g *Registry) spreadLater(records []*cachev1.Namespace, except string) {
-	g.mu.Lock()
-	nodes := g.nodes()
-	g.mu.Unlock()
-	for _, n := range nodes {
+	for _, n := range g.present() {
 		if n.Name() == except || !n.Up() {
 			continue
 		}
@@ -128,18 +143,50 @@ func (g *Registry) spreadLater(records []*cachev1.Namespace, except string) {
 	}
 }
 
-// bring is one SyncNamespaces.
+// bring is one SyncNamespaces, which does no harm when it is repeated.
 func (g *Registry) bring(ctx context.Context, n *node.Node, records []*cachev1.Namespace) error {
-	control, unavailable := n.Control()
-	if unavailable != nil {
-		return unavailable
-	}
 	ctx, cancel := context.WithTimeout(ctx, spreadTimeout)
 	defer cancel()
-	response, err := control.Namespaces.SyncNamespaces(g.authorized(ctx), &cachev1.SyncNamespacesRequest{Namespaces: records})
-	if err != nil {
-		return fmt.Errorf("bring namespaces to %s: %w", n.Name(), err)
+	var response *cachev1.SyncNamespacesResponse
+	_, failure := g.cluster.Ask(ctx, named(n), func(ctx context.Context, control *node.Control) (err error) {
+		response, err = control.Namespaces.SyncNamespaces(g.authorized(ctx), &cachev1.SyncNamespacesRequest{Namespaces: records})
+		return err
+	})
+	if failure != nil {
+		return fmt.Errorf("bring namespaces to %s: %w", n.Name(), failure)
 	}
 	g.learn(response.GetNamespaces())
 	return nil
+}
+
+// named chooses the node of the same name, wherever it is by now; n itself once it has left.
+func named(n *node.Node) cluster.Choose {
+	return func(nodes []*node.Node) *node.Node {
+		for _, present := range nodes {
+			if present.Name() == n.Name() {
+				return present
+			}
+		}
+		return n
+	}
+}
+
+// reachable is an error when no node can be reached, or is just being connected to.
+func reachable(nodes []*node.Node) error {
+	for _, n := range nodes {
+		if n.Up() || n.Fresh() {
+			return nil
+		}
+	}
+	return contract.Errorf(contract.NodeUnavailable, "no node can be reached").RetryAfter(time.Second)
+}
+
+// firstUp chooses the first node that can be reached, else the first.
+func firstUp(nodes []*node.Node) *node.Node {
+	for _, n := range nodes {
+		if n.Up() {
+			return n
+		}
+	}
+	return nodes[0]
 }

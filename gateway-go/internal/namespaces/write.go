@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
@@ -53,21 +52,23 @@ func (g *Registry) Delete(ctx context.Context, name string) (*Written, error) {
 func (g *Registry) write(ctx context.Context,
 	change func(context.Context, cachev1.NamespaceServiceClient) (*cachev1.Namespace, error),
 ) (*Written, error) {
-	nodes := g.present()
-	author, control, err := firstUp(nodes)
-	if err != nil {
+	if err := reachable(g.present()); err != nil {
 		return nil, err
 	}
-	record, rpcErr := change(g.authorized(ctx), control.Namespaces)
-	if rpcErr != nil {
-		return nil, g.refused(rpcErr)
+	var record *cachev1.Namespace
+	author, failure := g.cluster.Tell(ctx, firstUp, func(ctx context.Context, control *node.Control) (err error) {
+		record, err = change(g.authorized(ctx), control.Namespaces)
+		return err
+	})
+	if failure != nil {
+		return nil, refused(failure)
 	}
 	g.learn([]*cachev1.Namespace{record})
 	written := &Written{Record: record, Unacknowledged: []string{}}
 	var mu sync.Mutex
 	var spreading sync.WaitGroup
-	for _, n := range nodes {
-		if n == author {
+	for _, n := range g.present() {
+		if n.Name() == author.Name() {
 			continue
 		}
 		spreading.Go(func() {
@@ -86,26 +87,32 @@ func (g *Registry) write(ctx context.Context,
 
 // List reads all live records, Get one, from the first node that can be reached.
 func (g *Registry) List(ctx context.Context) ([]*cachev1.Namespace, error) {
-	_, control, err := firstUp(g.present())
-	if err != nil {
+	if err := reachable(g.present()); err != nil {
 		return nil, err
 	}
-	response, rpcErr := control.Namespaces.ListNamespaces(ctx, &cachev1.ListNamespacesRequest{})
-	if rpcErr != nil {
-		return nil, read(rpcErr)
+	var response *cachev1.ListNamespacesResponse
+	_, failure := g.cluster.Ask(ctx, firstUp, func(ctx context.Context, control *node.Control) (err error) {
+		response, err = control.Namespaces.ListNamespaces(ctx, &cachev1.ListNamespacesRequest{})
+		return err
+	})
+	if failure != nil {
+		return nil, failure
 	}
 	return response.GetNamespaces(), nil
 }
 
 // Get reads one record.
 func (g *Registry) Get(ctx context.Context, name string) (*cachev1.Namespace, error) {
-	_, control, err := firstUp(g.present())
-	if err != nil {
+	if err := reachable(g.present()); err != nil {
 		return nil, err
 	}
-	response, rpcErr := control.Namespaces.GetNamespace(ctx, &cachev1.GetNamespaceRequest{Name: name})
-	if rpcErr != nil {
-		return nil, read(rpcErr)
+	var response *cachev1.GetNamespaceResponse
+	_, failure := g.cluster.Ask(ctx, firstUp, func(ctx context.Context, control *node.Control) (err error) {
+		response, err = control.Namespaces.GetNamespace(ctx, &cachev1.GetNamespaceRequest{Name: name})
+		return err
+	})
+	if failure != nil {
+		return nil, failure
 	}
 	return response.GetNamespace(), nil
 }
@@ -121,7 +128,7 @@ type Flushed struct {
 // are named.
 func (g *Registry) Flush(ctx context.Context, name string) (flushed []Flushed, unacknowledged []string, err error) {
 	nodes := g.present()
-	if _, _, err := firstUp(nodes); err != nil {
+	if err := reachable(nodes); err != nil {
 		return nil, nil, err
 	}
 	type outcome struct {
@@ -132,15 +139,12 @@ func (g *Registry) Flush(ctx context.Context, name string) (flushed []Flushed, u
 	var flushing sync.WaitGroup
 	for i, n := range nodes {
 		flushing.Go(func() {
-			control, unavailable := n.Control()
-			if unavailable != nil {
-				outcomes[i].err = unavailable
-				return
-			}
-			response, rpcErr := control.Namespaces.FlushNamespace(g.authorized(ctx), &cachev1.FlushNamespaceRequest{Name: name})
-			outcomes[i] = outcome{
-				Flushed{Node: n.Name(), Version: response.GetVersion(), Entries: response.GetEntries()}, contract.FromError(rpcErr, true),
-			}
+			var response *cachev1.FlushNamespaceResponse
+			_, failure := g.cluster.Tell(ctx, named(n), func(ctx context.Context, control *node.Control) (err error) {
+				response, err = control.Namespaces.FlushNamespace(g.authorized(ctx), &cachev1.FlushNamespaceRequest{Name: name})
+				return err
+			})
+			outcomes[i] = outcome{Flushed{Node: n.Name(), Version: response.GetVersion(), Entries: response.GetEntries()}, failure}
 		})
 	}
 	flushing.Wait()
@@ -153,42 +157,17 @@ func (g *Registry) Flush(ctx context.Context, name string) (flushed []Flushed, u
 			o.err.Reason() == contract.DeadlineExceeded:
 			unacknowledged = append(unacknowledged, nodes[i].Name())
 		default:
-			return nil, nil, g.refused(o.err)
+			return nil, nil, refused(o.err)
 		}
 	}
 	return flushed, unacknowledged, nil
 }
 
-func (g *Registry) present() []*node.Node {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.nodes()
-}
-
-func firstUp(nodes []*node.Node) (*node.Node, *node.Control, error) {
-	for _, n := range nodes {
-		if control, unavailable := n.Control(); unavailable == nil {
-			return n, control, nil
-		}
-	}
-	return nil, nil, contract.Errorf(contract.NodeUnavailable, "no node can be reached").RetryAfter(time.Second)
-}
-
 // refused explains the one refusal that the caller cannot understand: the nodes want a token from this gateway.
-func (g *Registry) refused(err error) error {
-	failure := contract.FromError(err, true)
+func refused(failure *contract.Error) error {
 	if failure.Reason() == contract.Unauthenticated || failure.Reason() == contract.PermissionDenied {
 		return contract.Errorf(contract.PermissionDenied,
 			"the nodes do not let this gateway write namespaces: it has no run token, or another one").Because(failure)
-	}
-	return failure
-}
-
-// read maps the error of a call that changes nothing: not knowing its outcome is the same as not having begun it.
-func read(err error) error {
-	failure := contract.FromError(err, true)
-	if failure.Reason() == contract.OutcomeUnknown {
-		return contract.Errorf(contract.NodeUnavailable, "the connection to the node was lost").RetryAfter(time.Second).Because(failure)
 	}
 	return failure
 }

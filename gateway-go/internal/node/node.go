@@ -169,13 +169,18 @@ type Control struct {
 	session *session
 }
 
-// Failure is the error of a call that changes nothing: not to know its outcome is the same as that it was not begun.
-func (c *Control) Failure(err error) *contract.Error {
+// Failure is the error of a call. For one that changes nothing, not to know its outcome is the same as that it was not
+// begun.
+func (c *Control) Failure(err error, read bool) *contract.Error {
 	failure := contract.FromError(err, true)
-	if failure != nil && failure.Reason() == contract.OutcomeUnknown {
-		return unavailable(&LostError{Incarnation: c.session.identity.GetIncarnation(), cause: failure})
+	if failure == nil || failure.Reason() != contract.OutcomeUnknown {
+		return failure
 	}
-	return failure
+	cause := &LostError{Incarnation: c.session.identity.GetIncarnation(), cause: failure}
+	if read {
+		return unavailable(cause)
+	}
+	return failure.Because(cause)
 }
 
 // enter begins another phase; only run does.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
+	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
 )
 
 // BulkBytes is the size of a value from which on it travels on the connection for bulk, so that small operations do
@@ -24,6 +25,9 @@ type Options struct {
 	Seen *Seen
 	// Exchange is called with every new session before it serves. Nil: nothing to exchange.
 	Exchange func(ctx context.Context, name string, namespaces cachev1.NamespaceServiceClient) error
+	// Learn is called with the topology of the process, with every new session, even if that comes to nothing: a process
+	// that is the node no longer says where it is. Nil: nobody asks.
+	Learn func(topology *controlv1.Topology)
 	// Metrics and Log are never nil.
 	Metrics *Metrics
 	Log     *slog.Logger

@@ -52,6 +52,9 @@ func begin(parent context.Context, options Options) (_ *session, err error) {
 	if s.identity.GetInstance() != options.Name {
 		return nil, fmt.Errorf("the process at %s calls itself %q", options.Address, s.identity.GetInstance())
 	}
+	if options.Learn != nil && s.identity.GetTopology() != nil {
+		options.Learn(s.identity.GetTopology())
+	}
 	if options.Exchange != nil {
 		if err = options.Exchange(attempt, options.Name, cachev1.NewNamespaceServiceClient(s.control.grpc)); err != nil {
 			return nil, fmt.Errorf("exchange namespaces: %w", err)
