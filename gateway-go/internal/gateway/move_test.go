@@ -169,6 +169,14 @@ func TestAnEventStreamFollowsItsNodeWithoutGapResetOrRepetition(t *testing.T) {
 	}
 }
 
+func TestAGatewayThatNobodyTalksToLearnsWhereItsNodeIs(t *testing.T) {
+	p := start(t, 1, nil)
+	former := p.move(0, 0, 0)
+	waitFor(t, "the move", 5*time.Second, func() bool { return p.metric("bimetal_gateway_node_moves_total") == 1 })
+	former.Stop()
+	p.expect("a put", p.do("PUT", entry, "v"), 201, "")
+}
+
 func TestAListingGoesOnAtTheNewProcess(t *testing.T) {
 	p := start(t, 1, nil)
 	for i := range 10 {

@@ -67,8 +67,12 @@ func begin(parent context.Context, options Options) (_ *session, err error) {
 		return nil, err
 	}
 	s.running.Go(func() { s.watchSilence(options.Silence) })
-	for _, c := range []*connection{s.control, s.small, s.bulk} {
-		s.running.Go(func() { s.probe(c, options.Probe) })
+	s.running.Go(func() { s.probe(s.control, options.Probe, s.askAgain(options)) })
+	for _, c := range []*connection{s.small, s.bulk} {
+		health := grpc_health_v1.NewHealthClient(c.grpc)
+		s.running.Go(func() {
+			s.probe(c, options.Probe, func() { _, _ = health.Check(s.ctx, &grpc_health_v1.HealthCheckRequest{}) })
+		})
 	}
 	return s, nil
 }
@@ -129,8 +133,7 @@ func (s *session) watchSilence(limit time.Duration) {
 
 // probe asks for a sign of life at intervals, so that a node that stops while nobody talks to it is found, and a node
 // that is busy with one long operation is not taken for a stopped one. What it answers does not matter, that it does.
-func (s *session) probe(c *connection, interval time.Duration) {
-	health := grpc_health_v1.NewHealthClient(c.grpc)
+func (s *session) probe(c *connection, interval time.Duration, ask func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -140,7 +143,21 @@ func (s *session) probe(c *connection, interval time.Duration) {
 		case <-ticker.C:
 		}
 		c.begin()
-		_, _ = health.Check(s.ctx, &grpc_health_v1.HealthCheckRequest{})
+		ask()
 		c.end()
+	}
+}
+
+// askAgain asks who is there, so that a gateway that nobody talks to, and that was not told, learns of a move before the
+// old process has gone.
+func (s *session) askAgain(options Options) func() {
+	client := controlv1.NewControlServiceClient(s.control.grpc)
+	epoch := s.identity.GetTopology().GetEpoch()
+	return func() {
+		identity, err := client.Describe(s.ctx, &controlv1.DescribeRequest{})
+		if topology := identity.GetTopology(); err == nil && options.Learn != nil && topology.GetEpoch() > epoch {
+			epoch = topology.GetEpoch()
+			options.Learn(topology)
+		}
 	}
 }
