@@ -38,7 +38,7 @@ let platform: ReturnType<typeof spawn> | undefined;
 const ports = new Map<string, string>();
 
 beforeAll(async () => {
-  const args = ['bin/run.mjs', 'up', '--name', name, '--driver', driver, '--ports', 'free', '--json'];
+  const args = ['bin/run.mjs', 'up', '--name', name, '--driver', driver, '--ports', 'free', '--no-keep', '--json'];
   platform = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   if (platform.stdout === null) throw new Error('no output');
   for await (const line of createInterface({ input: platform.stdout })) {

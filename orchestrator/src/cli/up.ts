@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { failures, OrchestratorError } from '../errors.ts';
 import { logFilter } from '../logs/filter.ts';
@@ -10,6 +11,7 @@ import { fixedPortOf } from '../model/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { startPlatform } from '../platform/start.ts';
 import { runQuietly } from '../platform/steps.ts';
+import { stateFolder } from '../root.ts';
 import { startedAt } from '../run/bootstrap-pipe.ts';
 import type { serveRun as ServeRunFunction } from '../run/serve-run.ts';
 import { watchInterrupts } from '../run/signals.ts';
@@ -29,8 +31,9 @@ export const up = async (options: UpOptions): Promise<void> => {
     const serving = import('../run/serve-run.ts');
     const hub = new LogHub();
     await using platform = await start(options, hub, interrupts.first, say);
-    await serve(platform, (await serving).serveRun, options, interrupts.first);
+    const { drainMs } = await serve(platform, (await serving).serveRun, options, interrupts.first);
     say('Stopping …');
+    await platform.stop(drainMs);
   } finally {
     interrupts.dispose();
   }
@@ -52,6 +55,7 @@ const start = async (
       release: options.release ?? false,
       settings: { LOG_LEVEL: options.logLevel },
       ...(options.change !== undefined && { model: readModelChange(options.change) }),
+      ...(options.keep && { dataFolder: join(stateFolder, 'data', options.name) }),
       hub,
       signal,
       runSteps: options.json ? runQuietly : drawSteps,
@@ -64,18 +68,23 @@ const start = async (
 
 type ServeRun = typeof ServeRunFunction;
 
+/** How somebody wants the run to end: without a limit given, quickly. */
+interface Ending {
+  readonly drainMs?: number;
+}
+
 /** Resolves when the run is to end. */
 const serve = async (
   platform: Platform,
   serveRun: ServeRun,
   options: UpOptions,
   interrupted: AbortSignal,
-): Promise<void> => {
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  interrupted.addEventListener('abort', () => end());
-  if (interrupted.aborted) end();
+): Promise<Ending> => {
+  const { promise: ended, resolve: end } = Promise.withResolvers<Ending>();
+  interrupted.addEventListener('abort', () => end({}));
+  if (interrupted.aborted) end({});
   // Without the reaper nobody would clean up after us, so we do not go on.
-  platform.onReaperLost(end);
+  platform.onReaperLost(() => end({}));
 
   const served = await serveRun(platform, { statusPort: options.ports === 'free' ? 0 : statusPort(), onStop: end });
   try {
@@ -84,15 +93,16 @@ const serve = async (
     else printLine(summary(platform, served.statusPage, readyMs));
     const stopLogs = showLogs(platform.logs, options);
     if (options.dev) await Promise.race([ended, devLoop(platform, ended)]);
-    await ended;
+    const ending = await ended;
     stopLogs();
+    return ending;
   } finally {
     await served.close();
   }
 };
 
 /** Goes on until the run ends; an error of its own ends the run. */
-const devLoop = async (platform: Platform, ended: Promise<void>): Promise<void> => {
+const devLoop = async (platform: Platform, ended: Promise<unknown>): Promise<void> => {
   const { develop } = await import('../dev/dev.ts');
   const over = new AbortController();
   void ended.then(() => over.abort());

@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly release?: boolean;
   /** Settings for every instance, without the BIMETAL_ prefix. */
   readonly settings?: Readonly<Record<string, string | undefined>>;
+  /** Nodes keep their entries here, in a folder each, when they are drained, and load them when they start. Processes only. */
+  readonly dataFolder?: string;
   /** Without it, log lines are written to standard error. */
   readonly quiet?: boolean;
   readonly hub?: LogHub;
@@ -98,7 +100,8 @@ const createDriver = async (kind: DriverKind, needs: DriverNeeds): Promise<Drive
   const common = { name, model, hub, reaper, gate, token: runToken, ports, settings, signal };
   if (kind === 'process') {
     const { ProcessDriver } = await import('../drivers/process/process-driver.ts');
-    return new ProcessDriver({ ...common, release });
+    const { dataFolder } = options;
+    return new ProcessDriver({ ...common, release, ...(dataFolder !== undefined && { dataFolder }) });
   }
   const { ContainerDriver } = await import('../drivers/container/container-driver.ts');
   return new ContainerDriver({ ...common, name, isChanged: options.model !== undefined });

@@ -17,8 +17,11 @@ export interface ControlOptions {
   readonly platform: Platform;
   readonly status: () => Status;
   /** Asked to end the run. */
-  readonly onStop: () => void;
+  readonly onStop: (how: { readonly drainMs?: number }) => void;
 }
+
+/** Nodes may have a lot to write. A Ctrl-C is more impatient. */
+const patientDrainMs = 15_000;
 
 const actions = ['start', 'stop', 'restart', 'kill', 'pause', 'resume'] as const;
 
@@ -79,9 +82,10 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
 
   app.get('/v1/status', async () => status());
 
-  app.post('/v1/stop', async (_request, reply) => {
+  app.post('/v1/stop', async (request, reply) => {
+    const { force } = stopBody.parse(request.body) ?? {};
     await reply.code(202).send({});
-    onStop();
+    onStop(force ? {} : { drainMs: patientDrainMs });
   });
 
   const current = new CurrentChange();

@@ -48,8 +48,9 @@ export class ControlClient {
     return JSON.parse(await this.#ask('GET', '/v1/status'));
   }
 
-  async stop(): Promise<void> {
-    await this.#ask('POST', '/v1/stop');
+  /** `force`: as a Ctrl-C, which waits for 0.8 s. */
+  async stop(force = false): Promise<void> {
+    await this.#ask('POST', '/v1/stop', { force });
   }
 
   async act(

@@ -5,7 +5,7 @@ import { OrchestratorError, systemCodeOf } from '../errors.ts';
 import type { Platform } from '../platform/platform.ts';
 import { describePortHolder } from '../process/port-holder.ts';
 import { Monitor } from '../telemetry/monitor.ts';
-import { createControlApi } from './control-api.ts';
+import { type ControlOptions, createControlApi } from './control-api.ts';
 import { type Status, statusOf } from './status.ts';
 
 export interface ServedRun {
@@ -18,7 +18,7 @@ export interface ServeOptions {
   /** 0: any. */
   readonly statusPort: number;
   /** Another command asks to end the run. */
-  readonly onStop: () => void;
+  readonly onStop: ControlOptions['onStop'];
 }
 
 /** What an owner offers while its platform runs: the control API for other commands, the status page for people. */

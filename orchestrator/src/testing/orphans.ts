@@ -51,7 +51,7 @@ const oneRound = async (round: number): Promise<string[]> => {
   }
   const args = values.fakes
     ? upArgs(name, fakeChangeFile())
-    : ['up', '--driver', values.driver, '--ports', 'free', '--name', name];
+    : ['up', '--driver', values.driver, '--ports', 'free', '--no-keep', '--name', name];
   const command = new Command(args, { ORPHANS_MARK: name });
   await sleep(delay);
   command.signalGroup(signal);

@@ -4,16 +4,17 @@ import { OrchestratorError } from '../../errors.ts';
 import { withTarget } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
 
-/** The owner drains for 0.8 s at most; the rest is margin for a loaded machine. */
-const limitMs = 10_000;
+/** The owner drains for 15 s at most; the rest is margin for a loaded machine. */
+const limitMs = 25_000;
 
 export const downCommand = (): Command =>
   withTarget(new Command('down'))
     .description('stop a running platform and wait until it is gone')
-    .action(async ({ name, json }: { name: string; json?: true }) => {
+    .option('--force', 'as Ctrl-C: whoever has not written its entries within 0.8 s loses them')
+    .action(async ({ name, json, force }: { name: string; json?: true; force?: true }) => {
       const { ControlClient } = await import('../../run/control-client.ts');
       const { findRun } = await import('../../run/run-file.ts');
-      await ControlClient.connect(name).stop();
+      await ControlClient.connect(name).stop(force);
       const deadline = Date.now() + limitMs;
       while (findRun(name)) {
         if (Date.now() > deadline)

@@ -11,6 +11,7 @@ export interface UpOptions {
   readonly logLevel: LogLevel;
   readonly show: LogLevel;
   readonly change?: string;
+  readonly keep: boolean;
   /** Watch the sources and replace what changes. */
   readonly dev?: true;
 }
@@ -35,6 +36,10 @@ const platformCommand = (name: string, description: string, fixed: Pick<UpOption
       new Option('--ports <which>', 'the ports of the model, or any').choices(['fixed', 'free']).default('fixed'),
     )
     .option('--release', 'optimised builds of the native services')
+    .option(
+      '--no-keep',
+      'nodes start empty and keep nothing; otherwise entries stay over `down` and Ctrl-C (processes only)',
+    )
     .option('--change <file>', 'JSON: what is different from the model in this run (orchestrator/README.md)')
     .addOption(logLevelOption('--log-level <level>', 'what the services log').env('BIMETAL_LOG_LEVEL').default('info'))
     .addOption(logLevelOption('--show <level>', 'the least level shown here').default('info'))

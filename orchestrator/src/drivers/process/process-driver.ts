@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { buildSteps } from '../../build/build.ts';
 import { OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
@@ -9,7 +10,7 @@ import { environmentOf } from '../../model/settings.ts';
 import { surroundingsOf } from '../../model/surroundings.ts';
 import type { PlatformModel } from '../../model/types.ts';
 import type { Report, Step } from '../../platform/steps.ts';
-import { loadControlCalls, Wiring } from '../../platform/wiring.ts';
+import { controlAddress, loadControlCalls, Wiring } from '../../platform/wiring.ts';
 import { describePortHolder } from '../../process/port-holder.ts';
 import { isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
@@ -29,6 +30,8 @@ export interface ProcessDriverOptions {
   readonly token: string;
   readonly ports: 'fixed' | 'free';
   readonly release: boolean;
+  /** Where nodes keep their entries; absent: nowhere. */
+  readonly dataFolder?: string;
   readonly signal: AbortSignal;
   /** For every instance, without the BIMETAL_ prefix. */
   readonly settings: Readonly<Record<string, string | undefined>>;
@@ -161,6 +164,7 @@ export class ProcessDriver implements Driver {
       RUN_TOKEN: token,
       LOG_FORMAT: 'json',
       WATCH_STDIN: 'true',
+      DATA_DIR: this.#dataFolderOf(spec),
       ...settings,
       ...change.settings,
       ...change.once,
@@ -168,6 +172,11 @@ export class ProcessDriver implements Driver {
     if (change.build?.kind !== 'program') throw new Error(`${spec.name} has no program`);
     const [command, ...args] = change.build.command;
     return { command, args, env: { ...inheritedEnvironment(), ...own } };
+  }
+
+  #dataFolderOf({ name, spec }: InstanceSpec): string | undefined {
+    const { dataFolder } = this.#options;
+    return dataFolder !== undefined && spec.node ? join(dataFolder, name) : undefined;
   }
 
   /** What is behind the edge needs no port that anybody knows. */
@@ -183,6 +192,18 @@ export class ProcessDriver implements Driver {
     return { kind: 'program', command: this.#programs.pin(service, spec, this.#options.release) };
   }
 
+  async #keepAndEnd(instance: ProcessInstance, ms: number): Promise<void> {
+    const { hub, token } = this.#options;
+    const isUp = instance.state === 'ready' || instance.state === 'unready';
+    if (isUp && ms > 0) {
+      const { drain } = await loadControlCalls();
+      await drain(controlAddress(instance), 0, { token, timeoutMs: ms }).catch(() => {});
+      if (await instance.endedWithin(ms)) return;
+      hub.say('error', `${instance.name} had not written its entries within ${ms} ms: they are lost`);
+    }
+    await instance.endWithin(0);
+  }
+
   /** Callers before those whom they call, so that what is in flight can finish; the edge goes with the callers. */
   async stop(drainMs: number): Promise<void> {
     const all = [...new Set([...this.#everStarted, ...this.#instances])];
@@ -190,7 +211,12 @@ export class ProcessDriver implements Driver {
     const others = all.filter(({ spec }) => !spec.spec.node);
     const deadline = Date.now() + drainMs;
     await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
-    await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
+    const end = (instance: ProcessInstance): Promise<void> => {
+      const ms = Math.max(0, deadline - Date.now());
+      // What has something to write is told to drain; the others see their standard input close.
+      return this.#dataFolderOf(instance.spec) ? this.#keepAndEnd(instance, ms) : instance.endWithin(ms);
+    };
+    await Promise.all(nodes.map(end));
     this.#programs.remove();
   }
 }

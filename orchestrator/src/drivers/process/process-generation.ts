@@ -145,6 +145,12 @@ export class ProcessGeneration implements Generation {
     );
   }
 
+  /** Whether it has ended by then, as somebody asked it to. */
+  endedWithin(ms: number): Promise<boolean> {
+    this.#endExpected = true;
+    return this.#child.exitedWithin(ms);
+  }
+
   /** The quick drain at the end of a run: the services watch their standard input, others get SIGTERM. */
   async endWithin(ms: number): Promise<void> {
     if (!this.#child.running) return;

@@ -105,6 +105,12 @@ export class ProcessInstance extends Instance {
     this.setState('stopped');
   }
 
+  /** Whether it has ended by then, once it was told to. */
+  async endedWithin(ms: number): Promise<boolean> {
+    this.setState('stopping');
+    return (await this.#generation?.endedWithin(ms)) ?? true;
+  }
+
   /** The quick drain at the end of a run. */
   async endWithin(ms: number): Promise<void> {
     if (this.#generation?.running) this.setState('stopping');
