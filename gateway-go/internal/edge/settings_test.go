@@ -35,3 +35,18 @@ func TestAWrongSettingIsAnErrorThatNamesIt(t *testing.T) {
 		t.Errorf("an unknown variable: %v", err)
 	}
 }
+
+func FuzzLoad(f *testing.F) {
+	f.Add(`[{"name":"a","listen":"127.0.0.1:0","targets":["b:1"]}]`)
+	f.Add(`[{"name":"a","listen":":0"},null]`)
+	f.Add(`[]`)
+	f.Fuzz(func(t *testing.T, routes string) {
+		if strings.ContainsRune(routes, 0) {
+			return
+		}
+		c, err := edge.Load([]string{"--routes", routes}, nil)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("%v and %v", c, err)
+		}
+	})
+}
