@@ -44,10 +44,6 @@ export class Reaper {
     this.#write(`project ${name}`);
   }
 
-  removeProject(name: string): void {
-    this.#write(`unproject ${name}`);
-  }
-
   addFile(path: string): void {
     this.#write(`file ${path}`);
   }

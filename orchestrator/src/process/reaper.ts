@@ -2,14 +2,15 @@
 // standard input; when that closes, the owner is gone, however it ended, and the reaper ends what is still there.
 //
 //   group PGID      a process group was started           ungroup PGID   it has ended
-//   project NAME    a compose project may have containers  unproject NAME  it was removed
+//   project NAME    a compose project may have containers
 //   file PATH       a file or folder to be removed in the end
 //
 // It uses nothing but Node, so that it is up before the first child is.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 /** Between SIGTERM and SIGKILL. Services that watch their standard input have begun to drain already. */
 const graceMs = 1000;
@@ -22,7 +23,6 @@ const commands: Record<string, (argument: string) => void> = {
   group: (id) => groups.add(Number(id)),
   ungroup: (id) => groups.delete(Number(id)),
   project: (name) => projects.add(name),
-  unproject: (name) => projects.delete(name),
   file: (path) => files.add(path),
 };
 
@@ -62,11 +62,10 @@ const endGroups = async (): Promise<void> => {
   for (const group of groups) signalGroup(group, 'SIGKILL');
 };
 
-const docker = (...args: string[]): string[] => {
+const docker = async (...args: string[]): Promise<string[]> => {
   try {
-    return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 })
-      .split('\n')
-      .filter((line) => line !== '');
+    const { stdout } = await promisify(execFile)('docker', args, { timeout: 10_000 });
+    return stdout.split('\n').filter((line) => line !== '');
   } catch {
     return [];
   }
@@ -75,13 +74,16 @@ const docker = (...args: string[]): string[] => {
 /** The engine may still be working on a request of a command that was just killed: look until nothing is new. */
 const removeProject = async (name: string): Promise<void> => {
   const label = `label=com.docker.compose.project=${name}`;
-  for (let quiet = 0; quiet < 3; ) {
-    const containers = docker('ps', '--all', '--quiet', '--filter', label);
-    if (containers.length > 0) docker('rm', '--force', '--volumes', ...containers);
-    const networks = docker('network', 'ls', '--quiet', '--filter', label);
-    if (networks.length > 0) docker('network', 'rm', ...networks);
+  for (let quiet = 0; ; ) {
+    const [containers, networks] = await Promise.all([
+      docker('ps', '--all', '--quiet', '--filter', label),
+      docker('network', 'ls', '--quiet', '--filter', label),
+    ]);
+    if (containers.length > 0) await docker('rm', '--force', '--volumes', ...containers);
+    if (networks.length > 0) await docker('network', 'rm', ...networks);
     quiet = containers.length + networks.length > 0 ? 0 : quiet + 1;
-    await sleep(200);
+    if (quiet === 3) return;
+    await sleep(100);
   }
 };
 

@@ -61,7 +61,6 @@ export class ContainerDriver implements Driver {
   #instances: ContainerInstance[];
   /** Also those that a change of the number of instances left out: they are to be ended, too. */
   readonly #everStarted = new Set<ContainerInstance>();
-  #running: { down: (options: { timeout: number }) => Promise<unknown> } | undefined;
   readonly #ownFiles = new Set<string>();
 
   constructor(options: ContainerDriverOptions) {
@@ -143,7 +142,6 @@ export class ContainerDriver implements Driver {
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
     const started = await this.#followWhile(environment.up(this.instances.map(({ spec }) => composeName(spec))));
-    this.#running = started;
     for (const { service } of this.instances) this.#images.set(service, await currentImage(service));
     const { container } = await getContainerRuntimeClient();
     await Promise.all(
@@ -276,6 +274,7 @@ export class ContainerDriver implements Driver {
     return { kind: 'image', image: await currentImage(service) };
   }
 
+  /** The reaper, which is closed next, removes the containers and the network: the same way however a run ends. */
   async stop(drainMs: number): Promise<void> {
     const all = [...new Set([...this.#everStarted, ...this.#instances])];
     const nodes = all.filter(({ spec }) => spec.spec.node);
@@ -283,12 +282,6 @@ export class ContainerDriver implements Driver {
     const deadline = Date.now() + drainMs;
     await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
     await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
-    // What was not up yet, or cannot be brought down, is left to the reaper, which is closed next.
-    const down = await this.#running?.down({ timeout: 0 }).then(
-      () => true,
-      () => false,
-    );
-    if (down) this.#options.reaper.removeProject(this.#project);
     for (const file of this.#ownFiles) rmSync(file, { force: true });
   }
 }
