@@ -30,8 +30,6 @@ export interface ContainerGenerationOptions {
   readonly number: number;
   readonly change: LaunchChange;
   readonly container: Container;
-  /** Not made from the compose file, whose `down` removes the others. */
-  readonly isOurs: boolean;
   readonly hub: LogHub;
   readonly openLogs: OpenLogs;
   /** Called when it has ended and that was not our doing. */
@@ -54,10 +52,6 @@ export class ContainerGeneration implements Generation {
     this.number = options.number;
     this.change = options.change;
     this.container = options.container;
-  }
-
-  get isOurs(): boolean {
-    return this.#options.isOurs;
   }
 
   get running(): boolean {
@@ -164,9 +158,5 @@ export class ContainerGeneration implements Generation {
     stop.abort();
     if (result) this.#running = false;
     return result;
-  }
-
-  async remove(): Promise<void> {
-    await this.container.remove({ force: true, v: true }).catch(() => {});
   }
 }

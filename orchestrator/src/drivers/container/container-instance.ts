@@ -35,7 +35,7 @@ export class ContainerInstance extends Instance {
   /** Compose has started its container, which is not healthy yet. */
   async follow(container: Container): Promise<void> {
     if (this.#generation) return;
-    this.#generation = this.#wrap(container, {}, false);
+    this.#generation = this.#wrap(container, {});
     this.starts += 1;
     this.setState('starting');
     await this.#generation.followLogs(0);
@@ -49,18 +49,12 @@ export class ContainerInstance extends Instance {
     this.setState('ready');
   }
 
-  #wrap(
-    container: Container,
-    change: LaunchChange,
-    isOurs: boolean,
-    number = ++this.#generations,
-  ): ContainerGeneration {
+  #wrap(container: Container, change: LaunchChange, number = ++this.#generations): ContainerGeneration {
     return new ContainerGeneration({
       spec: this.spec,
       number,
       change,
       container,
-      isOurs,
       hub: this.hub,
       openLogs: this.#openLogs,
       onEnd: (generation, exitCode) => {
@@ -123,7 +117,7 @@ export class ContainerInstance extends Instance {
   }
 
   async #follow(launched: Launched, change: LaunchChange, number?: number): Promise<ContainerGeneration> {
-    const generation = this.#wrap(launched.container, change, true, number);
+    const generation = this.#wrap(launched.container, change, number);
     Object.assign(generation, { addresses: launched.addresses, innerAddresses: launched.innerAddresses });
     await generation.followLogs(0);
     return generation;
@@ -155,12 +149,11 @@ export class ContainerInstance extends Instance {
     this.setState('stopped');
   }
 
-  /** The quick drain at the end of a run. What compose did not make itself is removed. */
+  /** The quick drain at the end of a run. */
   async endWithin(ms: number): Promise<void> {
     if (this.#generation) this.setState('stopping');
     const all = [this.#generation, ...this.#others].filter((generation) => generation !== undefined);
     await Promise.all(all.map((generation) => generation.endWithin(ms)));
-    await Promise.all(all.filter((generation) => generation.isOurs).map((generation) => generation.remove()));
     if (this.#generation) this.setState('stopped');
   }
 
