@@ -296,6 +296,58 @@ func TestAnOperationWithAnIdIsDoneOnceThoughItsConnectionBrokeAndItsNodeMoved(t 
 	}
 }
 
+func TestIncrementsWithIdsAreExactThoughConnectionsAreCutAndNodesMove(t *testing.T) {
+	p := start(t, 2, nil)
+	p.adopt()
+	const clients, each = 8, 48
+	var adding sync.WaitGroup
+	for client := range clients {
+		adding.Go(func() {
+			for i := range each {
+				key := fmt.Sprintf("Idempotency-Key: %d-%d", client, i)
+				for begin := time.Now(); ; {
+					a, err := p.try("POST", fmt.Sprint("/v1/cache/default/k", i%4, "/increment"), `{"delta":"1"}`, asJSON, key)
+					if err == nil && a.status == 200 {
+						break
+					}
+					if err != nil || a.status != 503 && a.status != 504 || time.Since(begin) > 15*time.Second {
+						t.Errorf("%s: %d %s, %v", key, a.status, a.body, err)
+						return
+					}
+					time.Sleep(5 * time.Millisecond) // what a caller does with Retry-After, in short
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		adding.Wait()
+		close(done)
+	}()
+	for round := 0; ; round++ {
+		select {
+		case <-done:
+			for i := range 4 {
+				target := fmt.Sprint("/v1/cache/default/k", i)
+				waitFor(t, "its node again", 5*time.Second, func() bool { return p.do("GET", target, "").status == 200 })
+				if got := p.do("GET", target, ""); got.body != strconv.Itoa(clients*each/4) {
+					t.Errorf("k%d: %s, want %d", i, got.body, clients*each/4)
+				}
+			}
+			if p.metric(`bimetal_gateway_repeats_total{cause="protected"}`) == 0 {
+				t.Error("no connection was cut under an operation")
+			}
+			return
+		case <-time.After(60 * time.Millisecond):
+		}
+		if round%5 == 4 {
+			p.move(round/5%2, 5*time.Millisecond, 5*time.Millisecond)
+		} else {
+			p.nodes[round%2].Break()
+		}
+	}
+}
+
 func TestAnOperationWithAnIdIsNotRepeatedByAnotherIncarnation(t *testing.T) {
 	p := start(t, 1, nil)
 	release := p.nodes[0].Mute()

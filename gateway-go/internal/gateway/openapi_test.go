@@ -43,9 +43,10 @@ func exit(code int) {
 }
 
 type document struct {
-	tree     map[string]any
-	compiler *jsonschema.Compiler
-	schemas  sync.Map // JSON pointer → *jsonschema.Schema
+	tree      map[string]any
+	compiling sync.Mutex
+	compiler  *jsonschema.Compiler
+	schemas   sync.Map // JSON pointer → *jsonschema.Schema
 }
 
 const documentURL = "https://bimetal.test/openapi.json"
@@ -93,7 +94,9 @@ func escape(part string) string { return strings.NewReplacer("~", "~0", "/", "~1
 func (d *document) validate(pointer string, value any) error {
 	compiled, ok := d.schemas.Load(pointer)
 	if !ok {
+		d.compiling.Lock()
 		made, err := d.compiler.Compile(documentURL + "#" + pointer)
+		d.compiling.Unlock()
 		if err != nil {
 			return err
 		}

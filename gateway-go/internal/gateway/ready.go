@@ -14,6 +14,7 @@ const patience = 5 * time.Second
 // others'.
 func (g *Gateway) ready() (map[string]any, error) {
 	nodes, _ := g.cluster.Nodes()
+	starting := time.Since(g.state.Started()) < patience
 	up, met := 0, 0
 	states := make(map[string]string, len(nodes))
 	for _, n := range nodes {
@@ -26,9 +27,12 @@ func (g *Gateway) ready() (map[string]any, error) {
 		case <-n.Connected():
 			met++
 		default:
+			if n.Fresh() && !starting {
+				up++ // it has just moved; operations wait for it
+			}
 		}
 	}
-	if up == 0 || met < len(nodes) && time.Since(g.state.Started()) < patience {
+	if up == 0 || met < len(nodes) && starting {
 		return nil, contract.Errorf(contract.NodeUnavailable, "%d of %d nodes can be reached", up, len(nodes)).RetryAfter(time.Second)
 	}
 	return map[string]any{"nodes": states}, nil
