@@ -1,7 +1,7 @@
 // Promise 1: a single key is linearizable. Concurrent clients on a few hot keys, through faults, and a checker that judges
 // what they saw. Seeded; a history that fails is drawn in build/consistency-*.html.
 import { beforeAll, expect, test } from '@jest/globals';
-import { rollOut } from '../../orchestrator/src/index.ts';
+import { restart, rollOut } from '../../orchestrator/src/index.ts';
 import { buildConsistency, type History, startHistory, testConsistency, type Verdict } from '../support/history.ts';
 import { useStage } from '../support/platform.ts';
 
@@ -79,6 +79,19 @@ test('while the gateway is restarted', async () => {
   await stage().platform.instance('gateway-0').restart();
   await history.answered(some);
   expectLinearizable(await history.stop());
+}, 40_000);
+
+test('while every node is handed over to a new process: nothing fails, nothing is lost', async () => {
+  const { platform } = stage();
+  const history = run('handed-over');
+  await history.answered(some);
+  for (const node of platform.instancesOf('cache')) {
+    await restart(platform, node);
+    await history.answered(some);
+  }
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(verdict).toMatchObject({ unknown: 0, notBegun: {} });
 }, 40_000);
 
 test('while the gateway is replaced by another process', async () => {
