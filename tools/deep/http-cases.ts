@@ -1,6 +1,8 @@
 // Cases that schemathesis makes from the OpenAPI document of the running gateway.
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPlatform } from '../../orchestrator/src/index.ts';
+import { stateFolder } from '../../orchestrator/src/root.ts';
 import { has, root, run, tail } from './command.ts';
 import { failed, leftOut, type Part, passed } from './part.ts';
 
@@ -17,6 +19,8 @@ export const httpCases: Part = {
       quiet: true,
       signal,
     });
+    const folder = join(stateFolder, 'deep');
+    mkdirSync(folder, { recursive: true });
     const url = platform.instance('gateway-0').url('http');
     const { code, output } = await run({
       // One worker: Python's own parser is not safe with several (SystemError in `ast`).
@@ -41,6 +45,8 @@ export const httpCases: Part = {
         '--generation-database',
         'none',
       ],
+      // It keeps what it found last beside itself.
+      cwd: folder,
       timeoutMs: minutes * 60_000 + 120_000,
       signal,
     });
