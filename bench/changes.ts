@@ -60,10 +60,51 @@ const through = async (platform: Platform, service: string, steps: readonly numb
   return lines;
 };
 
+/** Increments whose connections are cut at random and that are sent again under their key until they are answered. */
+const countExactly = async (platform: Platform): Promise<readonly string[]> => {
+  const increments = 10_000;
+  const url = `http://${platform.endpoint('gateway.http')}/v1/cache/demo/exact`;
+  let next = 0;
+  let cut = 0;
+  let repeated = 0;
+  const add = async (id: number): Promise<void> => {
+    for (;;) {
+      const isCut = Math.random() < 0.1;
+      const signal = isCut ? AbortSignal.timeout(Math.ceil(Math.random() * 4)) : AbortSignal.timeout(20_000);
+      const headers = { 'content-type': 'application/json', 'idempotency-key': `exact-${id}` };
+      try {
+        const answer = await fetch(`${url}/increment`, { method: 'POST', headers, body: '{"delta":"1"}', signal });
+        await answer.arrayBuffer();
+        if (answer.ok) return;
+      } catch {
+        if (signal.aborted) cut += 1;
+      }
+      repeated += 1;
+    }
+  };
+  const adding = Promise.all(
+    Array.from({ length: 16 }, async () => {
+      while (next < increments) await add(next++);
+    }),
+  );
+  let rolled = 0;
+  const done = adding.then(() => true);
+  while (!(await Promise.race([done, Promise.resolve(false)]))) {
+    await rollOut(platform, { target: 'cache', limits: { canaryMs: 0, watchMs: 0 } });
+    rolled += 1;
+  }
+  await adding;
+  const value = await (await fetch(url)).text();
+  return [
+    `${increments} increments with an Idempotency-Key, ${cut} connections cut at random, ${repeated} repeats, every node replaced ${rolled} times meanwhile: the counter is ${value}`,
+  ];
+};
+
 const parts: readonly Part[] = [
   { name: 'gateway', title: 'The gateway is replaced', moves: false, run: (p) => replaceEach(p, 'gateway') },
   { name: 'cache', title: 'Every node is replaced', moves: false, run: (p) => replaceEach(p, 'cache') },
   { name: 'scale-gateway', title: 'Gateways come and go', moves: false, run: (p) => through(p, 'gateway', [4, 1]) },
+  { name: 'exact', title: 'Increments are exact', moves: false, run: countExactly },
   { name: 'scale-cache', title: 'Nodes come and go', moves: true, run: (p) => through(p, 'cache', [5, 2]) },
 ];
 
