@@ -55,7 +55,7 @@ func newFlags() *pflag.FlagSet {
 	}.Declare(flags)
 	flags.String("routes", "", `where to listen and whom to lead to, as JSON: `+
 		`[{"name":"gateway.http","listen":"127.0.0.1:8080","targets":["127.0.0.1:41233"]}]`)
-	flags.Int("max-connections", 4096, "connections at once; further ones are reset. Each takes up to 6 open files")
+	flags.Int("max-connections", 2048, "connections at once; further ones are reset. Each takes 6 open files and some 60 KiB")
 	flags.Usage = func() {
 		fmt.Fprintf(os.Stderr, `The TCP forwarder of the platform: fixed addresses, behind which instances come and go.
 

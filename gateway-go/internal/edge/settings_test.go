@@ -9,7 +9,7 @@ import (
 
 func TestRoutesAreReadAsTheContractWritesThem(t *testing.T) {
 	c, err := edge.Load([]string{"--routes", `[{"name":"gateway.http","listen":"127.0.0.1:0","targets":["gateway:8080","b:1"]},{"name":"x","listen":"[::1]:0"}]`}, nil)
-	if err != nil || len(c.Routes) != 2 || c.Routes[0].GetTargets()[0] != "gateway:8080" || c.MaxConnections != 4096 || c.Instance != "edge-0" {
+	if err != nil || len(c.Routes) != 2 || c.Routes[0].GetTargets()[0] != "gateway:8080" || c.MaxConnections != 2048 || c.Instance != "edge-0" {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if c, err = edge.Load(nil, []string{"BIMETAL_ROUTES=", "BIMETAL_MAX_CONNECTIONS=5"}); err != nil || len(c.Routes) != 0 || c.MaxConnections != 5 {
