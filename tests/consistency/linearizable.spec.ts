@@ -10,7 +10,7 @@ beforeAll(buildConsistency, 120_000);
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 /** Enough for every client to have met every key many times. */
-const some = 300;
+const some = 200;
 
 const run = (prefix: string, options: { corrupt?: boolean; idempotent?: boolean } = {}): History =>
   startHistory({
