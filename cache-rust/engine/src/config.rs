@@ -34,6 +34,8 @@ pub struct Config {
     pub table_id: u32,
     /// Random: keeps callers from choosing keys that collide.
     pub hash_seed: u64,
+    /// For how long the result of an operation with an id is kept.
+    pub operation_ttl_ms: u64,
     /// No version is drawn at or below this one.
     pub version_floor: u64,
     /// Told when there are events to read.
@@ -53,6 +55,7 @@ impl Default for Config {
             incarnation: 1,
             table_id: 1,
             hash_seed: 1,
+            operation_ttl_ms: 600_000,
             version_floor: 0,
             waker: None,
         }

@@ -6,6 +6,7 @@ use crate::memory::{NodeMemory, allocation_bytes};
 use crate::namespace::{Applied, Namespace, NamespaceRecord};
 use crate::ownership::Topology;
 use crate::registry::{Change, Registry, not_found};
+use crate::results::Results;
 use crate::shard::{Shard, Shared};
 use crate::time::Now;
 use crate::version::believable;
@@ -24,6 +25,8 @@ pub(crate) struct Cell(Mutex<Shard>);
 pub struct Engine {
     pub(crate) shared: Shared,
     pub(crate) shards: Box<[Cell]>,
+    /// Stored results, by shard. Locked before the shard, never after it.
+    pub(crate) results: Box<[Mutex<Results>]>,
     /// Held while a topology is put in place; the shards hold the copies that are judged by.
     pub(crate) topology: Mutex<Option<Topology>>,
     pub(crate) sweep_at: AtomicUsize,
@@ -43,6 +46,7 @@ impl Engine {
             registry: Registry::new(config.max_namespaces),
             version_floor: AtomicU64::new(config.version_floor),
             waker_armed: AtomicBool::new(false),
+            results_stored: AtomicU64::new(0),
             seed: SharedSeed::from_u64(config.hash_seed),
             config,
         };
@@ -51,6 +55,7 @@ impl Engine {
         let engine = Self {
             shared,
             shards: cells,
+            results: (0..shards).map(|_| Mutex::default()).collect(),
             topology: Mutex::default(),
             sweep_at: AtomicUsize::new(0),
             admin: Mutex::default(),
@@ -258,7 +263,7 @@ impl Engine {
         for index in 0..self.shards.len() {
             let (e, s) = self.lock(index).audit(&self.shared)?;
             entries += e;
-            structures += s;
+            structures += s + self.results[index].lock().bytes();
         }
         let structure = self.shared.memory.structure.get();
         let used = self.used_bytes() - self.buffer_bytes();

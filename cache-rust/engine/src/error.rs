@@ -63,6 +63,17 @@ pub enum Error {
         /// "the namespace" or "the node".
         whose: &'static str,
     },
+    /// IDEMPOTENCY_KEY_REUSED.
+    #[error("the operation id was used for another request on this key")]
+    OperationIdReused,
+    /// QUOTA_EXCEEDED: of stored results.
+    #[error(
+        "the stored results of operations fill the {limit} bytes that they may take; the oldest end first"
+    )]
+    ResultsFull {
+        /// An eighth of the memory limit.
+        limit: usize,
+    },
     /// The node is at the cut of a hand-over: not begun, and to be asked again within a second.
     #[error("the node is being handed over")]
     Held,

@@ -15,10 +15,12 @@
 //! | `memory.rs`, `room.rs`, `allocator.rs` | what is counted against the limit, how room is made, how glibc is set |
 //! | `namespace.rs`, `registry.rs` | policy records; which record wins |
 //! | `history.rs`, `watch.rs` | events, positions, resuming without a gap |
+//! | `results.rs` | results of operations with an id, for their repeats |
 //! | `transfer/` | the whole state, to another process or into a file |
 //! | `list.rs`, `sweep.rs`, `flush.rs`, `stats.rs` | listing by prefix, the sweeper, erasing in bulk, counters |
 //!
-//! Locking: one mutex per shard and never two at a time; no allocation of a value and no copy of a
+//! Locking: one mutex per shard and never two at a time (an operation with an id holds that of its shard's results
+//! around it); no allocation of a value and no copy of a
 //! large one happens under it (see `entry.rs` on shared values).
 
 mod allocator;
@@ -37,6 +39,7 @@ mod ops;
 mod ownership;
 mod precondition;
 mod registry;
+mod results;
 mod room;
 mod shard;
 mod slab;
@@ -68,6 +71,7 @@ pub use ops::{
 };
 pub use ownership::{Node, Topology, weight};
 pub use precondition::Precondition;
+pub use results::{Answer, OnceError, OperationId};
 pub use stats::{EngineStats, NamespaceStats};
 pub use sweep::Swept;
 pub use time::Now;

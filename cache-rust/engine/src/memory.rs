@@ -63,6 +63,8 @@ pub(crate) struct NodeMemory {
     pub(crate) structure: Used,
     /// Batches and answers that the server holds. They come and go, so an entry is not refused for them.
     pub(crate) buffers: Used,
+    /// Of the structure: stored results of operations.
+    pub(crate) results: Used,
 }
 
 impl NodeMemory {

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     /// Every version drawn is above this.
     pub(crate) version_floor: AtomicU64,
     pub(crate) waker_armed: AtomicBool,
+    /// How many results of operations are stored.
+    pub(crate) results_stored: AtomicU64,
     pub(crate) seed: SharedSeed,
 }
 

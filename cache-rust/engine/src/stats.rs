@@ -33,6 +33,10 @@ pub struct EngineStats {
     pub memory_structure: u64,
     /// Of that: what the server holds in batches and answers.
     pub memory_buffers: u64,
+    /// Stored results of operations.
+    pub operation_results: u64,
+    /// What they take of the memory.
+    pub operation_result_bytes: u64,
     /// Reported versions that were not believed.
     pub ignored_seen_versions: u64,
     /// Live namespaces, ordered by name.
@@ -68,6 +72,8 @@ impl Engine {
             memory_used: self.used_bytes() as u64,
             memory_structure: self.shared.memory.structure.get() as u64,
             memory_buffers: self.buffer_bytes() as u64,
+            operation_results: self.shared.results_stored.load(Ordering::Relaxed),
+            operation_result_bytes: self.shared.memory.results.get() as u64,
             ignored_seen_versions: self.ignored_seen.load(Ordering::Relaxed),
             namespaces: namespaces.into_iter().map(|(_, sum)| sum).collect(),
         }

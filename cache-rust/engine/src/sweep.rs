@@ -27,6 +27,7 @@ impl Engine {
         let mut at = self.sweep_at.load(Ordering::Relaxed);
         let (mut index, mut slot) = ((at >> 32) % self.shards.len(), at as SlotId);
         for _ in 0..=self.shards.len() {
+            self.expire_results(index, now);
             let done = self.sweep_shard(index, &mut slot, budget, &mut swept, now);
             if !done {
                 break;

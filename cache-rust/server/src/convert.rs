@@ -28,6 +28,8 @@ pub fn error(error: &engine::Error) -> Error {
         E::IntegerOverflow { .. } => Error::new(ErrorReason::IntegerOverflow, message),
         E::QuotaExceeded { .. } => Error::new(ErrorReason::QuotaExceeded, message),
         E::Held => Error::new(HELD, message),
+        E::OperationIdReused => Error::new(ErrorReason::IdempotencyKeyReused, message),
+        E::ResultsFull { .. } => Error::new(ErrorReason::QuotaExceeded, message),
         E::WrongNode { owner, epoch } => {
             Error::new(ErrorReason::WrongNode, message).with_owner(owner.clone(), *epoch)
         }

@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::store::Store;
-use crate::{exit::Failure, housekeeping};
+use crate::{exit::Failure, housekeeping, snapshot};
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +68,8 @@ impl Keeper {
                     path: folder.display().to_string(),
                     message: e.to_string(),
                 };
+                // One of a life before the one that was handed over.
+                snapshot::discard(&folder).map_err(failure)?;
                 store.keep_namespaces(|| node.engine.namespaces()).map_err(failure)?;
                 store.keep_version_ceiling(housekeeping::ceiling(&node)).map_err(failure)?;
                 Ok(store)

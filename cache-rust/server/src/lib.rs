@@ -11,7 +11,9 @@
 //! | [`connections`] | connections as they are accepted |
 //! | [`convert`] | between messages of the contract and the engine's types |
 //! | [`admin`] | /livez, /readyz, /metrics, /contract |
+//! | [`once`] | operations with an id: what is stored for their repeats |
 //! | [`hand_over`] | moving the node to another process, or from one |
+//! | [`snapshot`] | the state of a node in a file, from one process to the next |
 //! | [`store`], [`keeper`] | the data directory: namespace records, version ceiling; whose it is now |
 //! | [`logging`], [`telemetry`], [`metrics`] | what it says about itself |
 
@@ -30,9 +32,11 @@ pub mod lifecycle;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+pub mod once;
 pub mod serve;
 pub mod settings;
 pub mod signals;
+pub mod snapshot;
 pub mod store;
 pub mod telemetry;
 

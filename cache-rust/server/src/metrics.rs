@@ -59,6 +59,8 @@ pub struct Metrics {
     pub events: Counter,
     /// Resets that were sent to subscribers.
     pub resets: Counter,
+    /// Operations that were answered with a stored result.
+    pub repeats: Counter,
     hand_overs: Family<HandOverLabels, Counter>,
     hand_over_blocks: Counter,
     hand_over_bytes: Counter,
@@ -109,6 +111,12 @@ impl Default for Metrics {
             "Streams that were not read on until others had been answered, for want of memory",
             Counter::clone(&buffer_waits),
         );
+        let repeats = Counter::default();
+        registry.register(
+            "operation_repeats",
+            "Operations with an id that were answered with their stored result",
+            Counter::clone(&repeats),
+        );
         let hand_overs = Family::default();
         registry.register("hand_overs", "Hand-overs by how they ended", Family::clone(&hand_overs));
         let hand_over_blocks = Counter::default();
@@ -140,6 +148,7 @@ impl Default for Metrics {
             events,
             resets,
             buffer_waits,
+            repeats,
             hand_overs,
             hand_over_blocks,
             hand_over_bytes,
@@ -250,6 +259,8 @@ impl Collector for EngineCollector {
             ("memory_limit_bytes", "The memory limit", self.0.memory_limit),
             ("memory_used_bytes", "What counts against the memory limit", self.0.memory_used),
             ("memory_structure_bytes", "Of that: slots, tables, queues, history", self.0.memory_structure),
+            ("operation_results", "Stored results of operations with an id", self.0.operation_results),
+            ("operation_result_bytes", "What they take of the memory", self.0.operation_result_bytes),
             ("memory_buffer_bytes", "Of that: batches, answers, connections", self.0.memory_buffers),
         ] {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;

@@ -6,6 +6,7 @@ use crate::hand_over::receive::Receiving;
 use crate::lifecycle::Phase;
 use crate::node::{EventBell, Node};
 use crate::settings::Settings;
+use crate::snapshot::{self, Loaded};
 use crate::store::Store;
 use crate::{admin, connections, grpc, housekeeping, logging, signals, telemetry};
 use bimetal_contract::identity;
@@ -13,7 +14,7 @@ use bimetal_engine::{Config, Engine};
 use serde_json::{Map, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
@@ -59,6 +60,8 @@ pub struct Server {
     receiving: Option<JoinHandle<Result<(), Failure>>>,
     begin_receiving: Option<tokio::sync::oneshot::Sender<()>>,
     drain_timeout: Duration,
+    snapshot: bool,
+    note: Option<Note>,
 }
 
 impl Server {
@@ -70,7 +73,7 @@ impl Server {
     pub async fn start(settings: &Settings) -> Result<Self, Failure> {
         let (grpc_listener, grpc) = bind("grpc-listen", &settings.grpc_listen).await?;
         let (admin_listener, admin) = bind("admin-listen", &settings.admin_listen).await?;
-        let (node, receiving) = make_node(settings).await?;
+        let Made { node, receiving, note } = make_node(settings).await?;
         let node = Arc::new(node);
 
         let mut others = vec![
@@ -120,6 +123,8 @@ impl Server {
             receiving,
             begin_receiving: Some(begin_receiving),
             drain_timeout: settings.drain_timeout,
+            snapshot: settings.snapshot,
+            note,
         })
     }
 
@@ -137,6 +142,9 @@ impl Server {
         fields.insert("memory_limit_bytes".into(), json!(config.memory_limit));
         fields.insert("shards".into(), json!(config.shards));
         logging::line("info", "listening", fields);
+        if let Some((level, message, serde_json::Value::Object(fields))) = &self.note {
+            logging::line(level, message, fields.clone());
+        }
     }
 
     /// Begins to receive, where the node is to be taken over: after the first line of the log.
@@ -167,6 +175,10 @@ impl Server {
                 "what was in flight took longer than the drain time-out of {:?}", self.drain_timeout
             ))),
         };
+        if self.snapshot {
+            let node = Arc::clone(&self.node);
+            let _ = tokio::task::spawn_blocking(move || write_snapshot(&node)).await;
+        }
         if outcome.is_ok() {
             tracing::info!("drained");
         }
@@ -217,7 +229,17 @@ async fn leave(node: Arc<Node>) {
     }
 }
 
-async fn make_node(settings: &Settings) -> Result<(Node, Option<Receiving>), Failure> {
+/// Level, message and fields of a line that has to wait for the first one.
+type Note = (&'static str, &'static str, serde_json::Value);
+
+/// A node, and how it came to what it holds.
+struct Made {
+    node: Node,
+    receiving: Option<Receiving>,
+    note: Option<Note>,
+}
+
+async fn make_node(settings: &Settings) -> Result<Made, Failure> {
     let clock = Clock::start();
     let bell = Arc::new(EventBell::default());
     let config = Config {
@@ -231,6 +253,7 @@ async fn make_node(settings: &Settings) -> Result<(Node, Option<Receiving>), Fai
         incarnation: random()?,
         table_id: random()? as u32,
         hash_seed: random()?,
+        operation_ttl_ms: settings.operation_id_ttl.as_millis() as u64,
         version_floor: settings.version_floor,
         waker: Some(Arc::clone(&bell) as Arc<dyn bimetal_engine::Waker>),
     };
@@ -242,11 +265,15 @@ async fn make_node(settings: &Settings) -> Result<(Node, Option<Receiving>), Fai
         let (engine, receiving) = Receiving::open(from, settings, config, clock).await?;
         let node = node(engine, None);
         receiving.begin(&node);
-        return Ok((node, Some(receiving)));
+        return Ok(Made { node, receiving: Some(receiving), note: None });
     }
     let store = settings.data_dir.as_deref().map(Store::open).transpose()?;
     let kept_ceiling = store.as_ref().map_or(Ok(0), Store::version_ceiling)?;
-    let engine = Engine::new(Config { version_floor: settings.version_floor.max(kept_ceiling), ..config });
+    let config = Config { version_floor: settings.version_floor.max(kept_ceiling), ..config };
+    let (engine, note) = match &store {
+        Some(store) => last_life(store, settings.snapshot, config, clock)?,
+        None => (Engine::new(config), None),
+    };
     let (refused, now) = (
         |e: bimetal_engine::Error| Failure::Settings(format!("--namespaces or --topology: {e}")),
         clock.now(),
@@ -263,7 +290,58 @@ async fn make_node(settings: &Settings) -> Result<(Node, Option<Receiving>), Fai
         path: settings.data_dir.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         message: e.to_string(),
     })?;
-    Ok((node, None))
+    Ok(Made { node, receiving: None, note })
+}
+
+/// The engine of the last life, if that ended in order; else an empty one. Either way no snapshot is left.
+fn last_life(
+    store: &Store,
+    wanted: bool,
+    config: Config,
+    clock: Clock,
+) -> Result<(Engine, Option<Note>), Failure> {
+    let failure = |e| store.failure(format!("{}: {e}", snapshot::FILE));
+    if !wanted {
+        snapshot::discard(store.folder()).map_err(failure)?;
+        return Ok((Engine::new(config), None));
+    }
+    let started = Instant::now();
+    match snapshot::load(store.folder(), config.clone(), clock.now()).map_err(failure)? {
+        Loaded::None => Ok((Engine::new(config), None)),
+        Loaded::Engine(engine, figures) => {
+            let (entries, bytes) = (figures.entries, figures.bytes);
+            let seconds = started.elapsed().as_secs_f64();
+            let fields = json!({"entries": entries, "bytes": bytes, "seconds": seconds});
+            Ok((*engine, Some(("info", "snapshot loaded", fields))))
+        }
+        Loaded::Refused(why) => {
+            let fields = json!({"file": snapshot::REFUSED, "reason": why});
+            let message = "the snapshot is refused and kept aside; this node starts empty";
+            Ok((Engine::new(config), Some(("error", message, fields))))
+        }
+    }
+}
+
+/// Writes a snapshot, unless the node is another process's by now.
+fn write_snapshot(node: &Node) {
+    if node.hand_over.has_ended() || node.lifecycle.phase() != Phase::Draining {
+        return;
+    }
+    let Some(store) = node.store.get() else { return };
+    node.engine.hold();
+    let started = Instant::now();
+    match snapshot::write(&node.engine, store.folder(), node.now()) {
+        Ok(figures) => tracing::info!(
+            entries = figures.entries,
+            bytes = figures.bytes,
+            blocks = figures.blocks,
+            seconds = started.elapsed().as_secs_f64(),
+            "snapshot written"
+        ),
+        Err(error) => {
+            tracing::error!(%error, "the snapshot cannot be written: the next process starts empty");
+        }
+    }
 }
 
 fn random() -> Result<u64, Failure> {

@@ -73,9 +73,14 @@ pub struct Flags {
     /// Shards, rounded up to a power of two, at most 1024 [default: four for each core]
     #[arg(long, env = "BIMETAL_SHARDS", global = true)]
     pub shards: Option<usize>,
-    /// Keeps namespace records and a ceiling of versions across restarts; entries are not kept [default: none]
+    /// Keeps namespace records and a ceiling of versions across restarts, and entries if the process ends in order
+    /// (--snapshot) [default: none]
     #[arg(long, value_name = "DIR", env = "BIMETAL_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+    /// With --data-dir: writes a snapshot of all entries when the process ends in order; the next one loads and removes
+    /// it before it serves [default: true]
+    #[arg(long, env = "BIMETAL_SNAPSHOT", num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub snapshot: Option<bool>,
     /// Takes the node over from its old process, whose gRPC listener this is: receives its state, and serves when
     /// SetTopology gives the word [default: none; starts by itself]
     #[arg(long, value_name = "HOST:PORT", env = "BIMETAL_HAND_OVER_FROM", global = true)]
@@ -83,6 +88,9 @@ pub struct Flags {
     /// Bytes a second that the old process may send; 0 for no limit [default: 0]
     #[arg(long, value_name = "SIZE", env = "BIMETAL_HAND_OVER_RATE", global = true)]
     pub hand_over_rate: Option<String>,
+    /// For how long the result of an operation with an id is kept for its repeats, such as 10s [default: 600s]
+    #[arg(long, value_name = "TIME", env = "BIMETAL_OPERATION_ID_TTL", global = true)]
+    pub operation_id_ttl: Option<String>,
     /// No version is drawn at or below this one [default: 0]
     #[arg(long, env = "BIMETAL_VERSION_FLOOR", global = true)]
     pub version_floor: Option<u64>,
@@ -177,10 +185,14 @@ pub struct Settings {
     pub shards: usize,
     /// None: nothing is kept.
     pub data_dir: Option<PathBuf>,
+    /// Write and load snapshots.
+    pub snapshot: bool,
     /// Whose state to receive.
     pub hand_over_from: Option<String>,
     /// Bytes a second; 0: no limit.
     pub hand_over_rate: u64,
+    /// How long results are kept for repeats.
+    pub operation_id_ttl: Duration,
     /// No version at or below.
     pub version_floor: u64,
     /// None: this node owns all keys.
@@ -272,8 +284,14 @@ impl Settings {
             },
             shards,
             data_dir: flags.data_dir,
+            snapshot: flags.snapshot.unwrap_or(true),
             hand_over_from: flags.hand_over_from.filter(|address| !address.is_empty()),
             hand_over_rate: size("hand-over-rate", flags.hand_over_rate.as_deref())?.unwrap_or(0) as u64,
+            operation_id_ttl: match time("operation-id-ttl", flags.operation_id_ttl.as_deref())? {
+                None => Duration::from_secs(600),
+                Some(Duration::ZERO) => return Err(bad("operation-id-ttl", "longer than 0")),
+                Some(ttl) => ttl,
+            },
             version_floor: flags.version_floor.unwrap_or(0),
             topology,
             namespaces,
@@ -301,8 +319,10 @@ impl Flags {
             eviction: self.eviction.or(file.eviction),
             shards: self.shards.or(file.shards),
             data_dir: self.data_dir.or(file.data_dir),
+            snapshot: self.snapshot.or(file.snapshot),
             hand_over_from: self.hand_over_from.or(file.hand_over_from),
             hand_over_rate: self.hand_over_rate.or(file.hand_over_rate),
+            operation_id_ttl: self.operation_id_ttl.or(file.operation_id_ttl),
             version_floor: self.version_floor.or(file.version_floor),
             topology: self.topology.or(file.topology),
             namespaces: self.namespaces.or(file.namespaces),

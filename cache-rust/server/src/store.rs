@@ -1,5 +1,5 @@
-//! The data directory: namespace records, and a version that no version drawn so far has reached. Entries are
-//! not kept. Each file is replaced as a whole, so a crash leaves the old one or the new one. A lock keeps a second
+//! The data directory: namespace records, a version that no version drawn so far has reached, and between two
+//! processes a snapshot of the entries (`snapshot.rs`). Each file is replaced as a whole, so a crash leaves the old one or the new one. A lock keeps a second
 //! node out.
 
 use crate::exit::Failure;
@@ -67,7 +67,13 @@ impl Store {
         Ok(file)
     }
 
-    fn failure(&self, message: impl std::fmt::Display) -> Failure {
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn failure(&self, message: impl std::fmt::Display) -> Failure {
         failure(&self.folder, message)
     }
 

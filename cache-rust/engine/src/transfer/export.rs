@@ -1,7 +1,7 @@
 //! Walks the shards while they serve. A lock is held for a bounded number of slots and bytes.
 
 use super::blocks::Blocks;
-use super::format::{self, EntryRecord, Header};
+use super::format::{self, EntryRecord, Header, ResultRecord};
 use crate::engine::Engine;
 use crate::entry::{Entry, SHARE_FROM, SharedValue};
 use crate::history::{EventKind, Place};
@@ -48,8 +48,12 @@ struct Walk {
     slot: Option<SlotId>,
     /// The next event.
     place: Place,
+    /// Events below are older than the walk, which meets the entries that they tell of.
+    changes_from: u64,
     begun: bool,
     walks: u32,
+    /// The next stored result.
+    result: u64,
 }
 
 /// One export.
@@ -76,7 +80,14 @@ impl Engine {
     #[must_use]
     pub fn export(&self) -> Exporter {
         let walks = (0..self.shards.len())
-            .map(|_| Walk { slot: Some(0), place: Place::default(), begun: false, walks: 0 })
+            .map(|_| Walk {
+                slot: Some(0),
+                place: Place::default(),
+                changes_from: 0,
+                begun: false,
+                walks: 0,
+                result: 0,
+            })
             .collect();
         Exporter { walks, blocks: Blocks::default(), begun: false, at: 0, generation: None, drained: false }
     }
@@ -103,7 +114,8 @@ impl Exporter {
         let mut idle = 0;
         while !self.blocks.has_ready() && idle < self.walks.len() {
             let index = self.at;
-            let progress = self.follow(engine, index)? | self.walk(engine, index);
+            let progress =
+                self.follow(engine, index)? | self.follow_results(engine, index) | self.walk(engine, index);
             idle = if progress { 0 } else { idle + 1 };
             self.at = (index + 1) % self.walks.len();
         }
@@ -158,14 +170,15 @@ impl Exporter {
             return Ok(false);
         }
         let shard = engine.lock(index);
-        let first = walk.place.sequence;
+        let (first, changes_from) = (walk.place.sequence, walk.changes_from);
         let (mut events, mut count) = (vec![], 0);
         let (mut entries, mut large, mut wanted) = (vec![], None, 0);
         let mut seen = HashSet::new();
         let read = shard.history.read(&mut walk.place, u64::MAX, |event| {
             format::put_event(&mut events, &event);
             count += 1;
-            let changed = matches!(event.kind, EventKind::Put | EventKind::Touched);
+            let changed = first + count as u64 > changes_from
+                && matches!(event.kind, EventKind::Put | EventKind::Touched);
             if changed
                 && let Some(id) = shard.find_event(&engine.shared, &event)
                 && seen.insert(id)
@@ -193,6 +206,26 @@ impl Exporter {
         Ok(true)
     }
 
+    /// Sends results that were stored since the last call. False: there were none.
+    fn follow_results(&mut self, engine: &Engine, index: usize) -> bool {
+        let (walk, blocks) = (&mut self.walks[index], &mut self.blocks);
+        let (mut count, mut bytes) = (0, 0);
+        engine.results[index].lock().read(&mut walk.result, |stored| {
+            let length = format::result_len(stored.key.len(), stored.result.len());
+            let record = ResultRecord {
+                namespace: stored.namespace,
+                operation: stored.operation,
+                expires_at: stored.expires_at,
+                key: &stored.key,
+                result: &stored.result,
+            };
+            format::put_result(blocks.room_for(length), &record);
+            (count, bytes) = (count + 1, bytes + length);
+            count < EVENTS_PER_LOCK && bytes < BYTES_PER_LOCK
+        });
+        count > 0
+    }
+
     /// Sends the next slots. False: every slot was passed.
     fn walk(&mut self, engine: &Engine, index: usize) -> bool {
         let walk = &mut self.walks[index];
@@ -202,7 +235,7 @@ impl Exporter {
             walk.begun = true;
             shard.history.enable();
             let oldest = shard.history.oldest();
-            walk.place = Place::at(oldest);
+            (walk.place, walk.changes_from) = (Place::at(oldest), shard.history.next());
             format::put_shard(self.blocks.room_for(11), index as u16, oldest);
         }
         let end = shard.slab.end();

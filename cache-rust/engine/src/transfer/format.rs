@@ -4,6 +4,7 @@ use super::import::Corrupt;
 use crate::history::{EventKind, KINDS, Record as Event};
 use crate::limits::{MAX_CONTENT_TYPE_BYTES, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_VALUE_BYTES};
 use crate::namespace::NamespaceRecord;
+use crate::results::OperationId;
 
 /// Raised with every change of the layout that an older reader would misread.
 pub const FORMAT: u16 = 1;
@@ -23,6 +24,9 @@ const NAMESPACE: u8 = 2;
 const SHARD: u8 = 3;
 const ENTRY: u8 = 4;
 const EVENTS: u8 = 5;
+const RESULT: u8 = 6;
+/// Longest stored result: one former entry, and what is around it.
+const MAX_RESULT_BYTES: usize = MAX_VALUE_BYTES + (1 << 10);
 
 /// What stands first in the first block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,15 @@ pub(crate) struct EntryRecord<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// A stored result of an operation.
+pub(crate) struct ResultRecord<'a> {
+    pub(crate) namespace: u16,
+    pub(crate) operation: OperationId,
+    pub(crate) expires_at: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) result: &'a [u8],
+}
+
 /// One record.
 pub(crate) enum Record<'a> {
     Header(Header),
@@ -67,6 +80,7 @@ pub(crate) enum Record<'a> {
         sequence: u64,
         events: Vec<Event<'a>>,
     },
+    Result(ResultRecord<'a>),
 }
 
 pub(crate) fn put_header(out: &mut Vec<u8>, header: &Header) {
@@ -155,6 +169,24 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event<'_>) {
     out.extend_from_slice(event.key);
 }
 
+/// Bytes of a result's record.
+pub(crate) fn result_len(key: usize, result: usize) -> usize {
+    1 + 2 + 16 + 2 * 8 + 2 + 4 + key + result
+}
+
+pub(crate) fn put_result(out: &mut Vec<u8>, record: &ResultRecord<'_>) {
+    out.push(RESULT);
+    out.extend_from_slice(&record.namespace.to_le_bytes());
+    out.extend_from_slice(&record.operation.id);
+    for number in [record.operation.fingerprint, record.expires_at] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&(record.key.len() as u16).to_le_bytes());
+    out.extend_from_slice(&(record.result.len() as u32).to_le_bytes());
+    out.extend_from_slice(record.key);
+    out.extend_from_slice(record.result);
+}
+
 /// Reads the records of one block.
 pub(crate) struct Reader<'a> {
     left: &'a [u8],
@@ -215,6 +247,7 @@ impl<'a> Reader<'a> {
             SHARD => Record::Shard { shard: self.u16()?, sequence: self.u64()? },
             ENTRY => Record::Entry(self.entry()?),
             EVENTS => self.events()?,
+            RESULT => Record::Result(self.result()?),
             _ => return Err(Corrupt("a record of a kind that this format has not")),
         }))
     }
@@ -292,6 +325,23 @@ impl<'a> Reader<'a> {
             return Err(Corrupt("a content type is not ASCII"));
         }
         Ok(entry)
+    }
+
+    fn result(&mut self) -> Read<ResultRecord<'a>> {
+        let namespace = self.u16()?;
+        let operation = OperationId { id: self.array()?, fingerprint: self.u64()? };
+        let expires_at = self.u64()?;
+        let (key, result) = (usize::from(self.u16()?), self.u32()? as usize);
+        if !(1..=MAX_KEY_BYTES).contains(&key) || result > MAX_RESULT_BYTES {
+            return Err(Corrupt("a stored result is larger than one can be"));
+        }
+        Ok(ResultRecord {
+            namespace,
+            operation,
+            expires_at,
+            key: self.take(key)?,
+            result: self.take(result)?,
+        })
     }
 
     fn events(&mut self) -> Read<Record<'a>> {

@@ -1,11 +1,12 @@
 //! Makes an engine out of blocks. Blocks are applied in their order; applying one again changes nothing.
 
-use super::format::{EntryRecord, Header, Reader, Record};
+use super::format::{EntryRecord, Header, Reader, Record, ResultRecord};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::entry::{Entry, Parts};
 use crate::history::{EventKind, Record as Event};
 use crate::namespace::NamespaceRecord;
+use crate::results::Stored;
 use crate::shard::Shard;
 use crate::time::{NEVER, Now};
 use thiserror::Error;
@@ -97,6 +98,7 @@ impl Importer {
                 Record::Events { shard, sequence, events } => {
                     self.events(engine, usize::from(shard), sequence, &events)?;
                 }
+                Record::Result(result) => self.result(engine, &result)?,
             }
         }
         Ok(applied)
@@ -185,6 +187,23 @@ impl Importer {
         };
         if !room {
             engine.make_room_elsewhere(&namespace, home, now);
+        }
+        Ok(())
+    }
+
+    fn result(&self, engine: &Engine, record: &ResultRecord<'_>) -> Result<(), Corrupt> {
+        self.known(record.namespace)?;
+        let hash = engine.shared.hash(record.namespace, record.key);
+        let stored = Stored {
+            namespace: record.namespace,
+            key: record.key.into(),
+            operation: record.operation,
+            expires_at: self.expiry(record.expires_at),
+            result: record.result.into(),
+        };
+        let mut results = engine.results[engine.shard_of(hash)].lock();
+        if !results.holds(hash, &stored) {
+            results.insert(&engine.shared, hash, stored);
         }
         Ok(())
     }

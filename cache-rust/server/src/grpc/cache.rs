@@ -3,8 +3,10 @@
 use super::{unary, watch};
 use crate::convert::{self, Wanted, not_implemented};
 use crate::node::Node;
+use crate::once;
 use bimetal_contract::Error;
 use bimetal_contract::cache::cache_service_server::CacheService;
+use bimetal_contract::cache::operation_result::Result as Done;
 use bimetal_contract::cache::{self, batch_get_result, get_response};
 use bimetal_contract::errors::ErrorReason;
 use bimetal_engine as engine;
@@ -27,12 +29,18 @@ impl Cache {
     }
 }
 
-fn refused(error: engine::Error) -> Error {
-    convert::error(&error)
+/// A response as a result of a batch, and back.
+macro_rules! as_result {
+    ($kind:ident) => {
+        (Done::$kind, |done| match done {
+            Done::$kind(response) => Some(response),
+            _ => None,
+        })
+    };
 }
 
-fn refuse_operation_id(id: Option<&Bytes>) -> Result<(), Error> {
-    if id.is_some() { Err(not_implemented("operation id")) } else { Ok(()) }
+fn refused(error: engine::Error) -> Error {
+    convert::error(&error)
 }
 
 #[tonic::async_trait]
@@ -67,7 +75,6 @@ impl CacheService for Cache {
             if put.lease.is_some() {
                 return Err(not_implemented("lease"));
             }
-            refuse_operation_id(put.operation_id.as_ref())?;
             let write = engine::Put {
                 namespace: &put.namespace,
                 key: &put.key,
@@ -76,15 +83,28 @@ impl CacheService for Cache {
                 ttl: convert::ttl(put.ttl.as_ref())?,
                 precondition: convert::precondition(put.precondition.as_ref())?,
             };
-            let done = self.node.engine.put(&write, self.node.now(), |done| {
-                let former = done.former.filter(|_| put.return_former);
-                cache::PutResponse {
-                    version: done.version,
-                    created: done.created,
-                    former: former.map(|view| convert::entry(&view, &Wanted::default())),
-                }
-            });
-            done.map_err(refused)
+            let request = once::Request {
+                kind: 2,
+                value: write.value,
+                content_type: write.content_type,
+                ttl: write.ttl,
+                precondition: Some(&write.precondition),
+                flag: put.return_former,
+                ..once::Request::default()
+            };
+            let run = |now| {
+                let done = self.node.engine.put(&write, now, |done| {
+                    let former = done.former.filter(|_| put.return_former);
+                    cache::PutResponse {
+                        version: done.version,
+                        created: done.created,
+                        former: former.map(|view| convert::entry(&view, &Wanted::default())),
+                    }
+                });
+                done.map_err(refused)
+            };
+            let at = (put.namespace.as_str(), &put.key[..]);
+            once::unary(&self.node, at, put.operation_id.as_deref(), &request, run, as_result!(Put))
         })
         .await
     }
@@ -95,12 +115,16 @@ impl CacheService for Cache {
     ) -> Result<Response<cache::DeleteResponse>, Status> {
         let (metadata, _, delete) = request.into_parts();
         unary::run(&self.node, "Delete", &metadata, || {
-            refuse_operation_id(delete.operation_id.as_ref())?;
             let precondition = convert::precondition(delete.precondition.as_ref())?;
-            let done =
-                self.node.engine.delete(&delete.namespace, &delete.key, &precondition, self.node.now());
-            let done = done.map_err(refused)?;
-            Ok(cache::DeleteResponse { version: done.version, existed: done.existed })
+            let request =
+                once::Request { kind: 3, precondition: Some(&precondition), ..once::Request::default() };
+            let run = |now| {
+                let done = self.node.engine.delete(&delete.namespace, &delete.key, &precondition, now);
+                let done = done.map_err(refused)?;
+                Ok(cache::DeleteResponse { version: done.version, existed: done.existed })
+            };
+            let at = (delete.namespace.as_str(), &delete.key[..]);
+            once::unary(&self.node, at, delete.operation_id.as_deref(), &request, run, as_result!(Delete))
         })
         .await
     }
@@ -111,15 +135,19 @@ impl CacheService for Cache {
     ) -> Result<Response<cache::TouchResponse>, Status> {
         let (metadata, _, touch) = request.into_parts();
         unary::run(&self.node, "Touch", &metadata, || {
-            refuse_operation_id(touch.operation_id.as_ref())?;
             let ttl = convert::ttl(touch.ttl.as_ref())?;
-            let key = engine::Touch { namespace: &touch.namespace, key: &touch.key, ttl };
-            let done = self.node.engine.touch(key, self.node.now()).map_err(refused)?;
-            Ok(cache::TouchResponse {
-                version: done.version,
-                expiry_version: done.expiry_version,
-                remaining_ttl: done.remaining_ms.map(convert::duration),
-            })
+            let request = once::Request { kind: 4, ttl, ..once::Request::default() };
+            let run = |now| {
+                let key = engine::Touch { namespace: &touch.namespace, key: &touch.key, ttl };
+                let done = self.node.engine.touch(key, now).map_err(refused)?;
+                Ok(cache::TouchResponse {
+                    version: done.version,
+                    expiry_version: done.expiry_version,
+                    remaining_ttl: done.remaining_ms.map(convert::duration),
+                })
+            };
+            let at = (touch.namespace.as_str(), &touch.key[..]);
+            once::unary(&self.node, at, touch.operation_id.as_deref(), &request, run, as_result!(Touch))
         })
         .await
     }
@@ -130,7 +158,6 @@ impl CacheService for Cache {
     ) -> Result<Response<cache::IncrementResponse>, Status> {
         let (metadata, _, add) = request.into_parts();
         unary::run(&self.node, "Increment", &metadata, || {
-            refuse_operation_id(add.operation_id.as_ref())?;
             let increment = engine::Increment {
                 namespace: &add.namespace,
                 key: &add.key,
@@ -139,13 +166,25 @@ impl CacheService for Cache {
                 ttl: convert::ttl(add.ttl.as_ref())?,
                 renew_ttl: add.renew_ttl,
             };
-            let done = self.node.engine.increment(increment, self.node.now()).map_err(refused)?;
-            Ok(cache::IncrementResponse {
-                value: done.value,
-                version: done.version,
-                created: done.created,
-                remaining_ttl: done.remaining_ms.map(convert::duration),
-            })
+            let request = once::Request {
+                kind: 5,
+                ttl: increment.ttl,
+                flag: add.renew_ttl,
+                delta: add.delta,
+                initial: add.initial,
+                ..once::Request::default()
+            };
+            let run = |now| {
+                let done = self.node.engine.increment(increment, now).map_err(refused)?;
+                Ok(cache::IncrementResponse {
+                    value: done.value,
+                    version: done.version,
+                    created: done.created,
+                    remaining_ttl: done.remaining_ms.map(convert::duration),
+                })
+            };
+            let at = (add.namespace.as_str(), &add.key[..]);
+            once::unary(&self.node, at, add.operation_id.as_deref(), &request, run, as_result!(Increment))
         })
         .await
     }

@@ -44,12 +44,12 @@ pub async fn set_topology(client: &Client, topology: api::Topology) -> Result<()
     client.control().set_topology(request).await.map(drop).map_err(|s| Error::from_status(&s, true))
 }
 
-async fn state(node: &Running) -> ProcessState {
+pub async fn state(node: &Running) -> ProcessState {
     let client = Client::connect(node.grpc()).unwrap();
     client.control().describe(api::DescribeRequest::default()).await.unwrap().into_inner().state()
 }
 
-async fn caught_up(node: &Running) {
+pub async fn caught_up(node: &Running) {
     eventually("it has caught up", || async { state(node).await == ProcessState::CaughtUp }).await;
 }
 
@@ -59,10 +59,10 @@ async fn take_over(node: &Running, epoch: u64) -> Result<(), Error> {
 
 /// Follows the node as a gateway does: WRONG_NODE sends it to Describe, and from there to the new address.
 #[derive(Clone)]
-struct Caller(Arc<Mutex<(String, Client)>>);
+pub struct Caller(Arc<Mutex<(String, Client)>>);
 
 impl Caller {
-    fn new(address: &str) -> Self {
+    pub fn new(address: &str) -> Self {
         Self(Arc::new(Mutex::new((address.into(), Client::connect(address).unwrap()))))
     }
 
@@ -80,7 +80,7 @@ impl Caller {
     }
 
     /// Sends once more on WRONG_NODE; every other error is the test's failure.
-    async fn increment(&self, key: &str) -> cache::IncrementResponse {
+    pub async fn increment(&self, key: &str) -> cache::IncrementResponse {
         for _ in 0..3 {
             let request = cache::IncrementRequest {
                 namespace: "default".into(),
@@ -150,7 +150,7 @@ impl Caller {
 }
 
 /// Constant load, and what it was answered.
-struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     caller: Caller,
     acknowledged: Arc<AtomicU64>,
@@ -158,7 +158,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(address: &str) -> Self {
+    pub fn start(address: &str) -> Self {
         let (stop, caller) = (Arc::new(AtomicBool::new(false)), Caller::new(address));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let mut tasks = vec![];
@@ -186,7 +186,7 @@ impl Load {
         Self { stop, caller, acknowledged, tasks }
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await.unwrap();
@@ -196,7 +196,7 @@ impl Load {
         assert_eq!(String::from_utf8(found.value.to_vec()).unwrap(), acknowledged.to_string());
     }
 
-    async fn some_more(&self) {
+    pub async fn some_more(&self) {
         let before = self.acknowledged.load(Ordering::Relaxed);
         eventually("the load goes on", || async { self.acknowledged.load(Ordering::Relaxed) > before + 20 })
             .await;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod batches;
+mod broken_hand_over;
 mod control;
 mod drain;
 mod entries;
@@ -9,9 +10,11 @@ mod fuzz;
 mod hand_over;
 mod memory;
 mod namespaces;
+mod operation_ids;
 mod pipeline;
 mod process;
 mod refused;
+mod snapshot;
 mod support;
 mod tracing;
 mod watch;

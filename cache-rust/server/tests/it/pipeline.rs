@@ -121,7 +121,7 @@ async fn an_operations_error_is_its_result_and_the_stream_lives_on() {
         op(Op::Put(cache::PutRequest { precondition: versions(&[7]), ..put("k", "") })),
         op(Op::Put(cache::PutRequest { ttl: Some(cache::Ttl::default()), ..put("k", "") })),
         op(Op::Get(cache::GetRequest { acquire_lease: true, ..get("k") })),
-        op(Op::Put(cache::PutRequest { operation_id: Some(key("0123456789abcdef")), ..put("k", "") })),
+        op(Op::Put(cache::PutRequest { lease: Some(key("token")), ..put("k", "") })),
         op(Op::Throttle(cache::ThrottleRequest::default())),
         cache::Operation::default(),
         op(Op::Put(put("k", "v"))),

@@ -63,7 +63,6 @@ impl Running {
     }
 
     /// What it has logged since.
-    #[allow(dead_code)]
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

@@ -6,6 +6,7 @@ use super::write::{self, Large};
 use crate::buffers::Charge;
 use crate::convert;
 use crate::node::Node;
+use crate::once;
 use crate::telemetry;
 use bimetal_contract::Error;
 use bimetal_contract::errors::ErrorReason;
@@ -160,7 +161,10 @@ impl Run {
         let kind = write::metric(op.kind);
         let done = match self.refusal(op, now) {
             Some(error) => Err(error),
-            None => self.dispatch(op, now, out),
+            None => match op.id {
+                None => self.dispatch(op, now, out),
+                Some(id) => self.dispatch_once(op, id, now, out),
+            },
         };
         match done {
             Ok(written) => {
@@ -187,6 +191,39 @@ impl Run {
             ));
         }
         op.refused.clone()
+    }
+
+    /// The same for an operation with an id. A refusal that is stored is a result like any other.
+    fn dispatch_once(
+        &self,
+        op: &Operation,
+        id: [u8; 16],
+        now: Now,
+        out: &mut impl BufMut,
+    ) -> Result<Result<usize, Large>, Error> {
+        let batch = &self.batch;
+        let request = once::Request {
+            kind: op.kind as u8 + 1,
+            value: batch.value(op),
+            content_type: batch.content_type(op)?,
+            ttl: op.ttl,
+            precondition: Some(&op.precondition),
+            flag: op.return_former || op.renew_ttl,
+            delta: op.delta,
+            initial: op.initial,
+        };
+        let at = (batch.namespace(op)?, batch.key(op));
+        let result = once::execute(&self.node, at, id, &request, now, || {
+            let mut bytes = vec![];
+            match self.dispatch(op, now, &mut bytes) {
+                Ok(Ok(_)) => {}
+                Ok(Err(large)) => large.write(&mut bytes),
+                Err(error) if once::is_stored(&error) => drop(write::error(&mut bytes, error)),
+                Err(error) => return Err(error),
+            }
+            Ok(bytes)
+        })?;
+        Ok(write::stored(out, &result))
     }
 
     fn dispatch(

@@ -6,6 +6,7 @@
 use super::wire::{Field, Malformed, Reader, zigzag};
 use super::{MAX_BATCH_BYTES, MAX_OPERATIONS};
 use crate::convert::{Wanted, not_implemented};
+use crate::once;
 use bimetal_contract::Error;
 use bimetal_engine as engine;
 use bytes::Bytes;
@@ -41,6 +42,7 @@ pub(super) struct Operation {
     pub(super) renew_ttl: bool,
     pub(super) delta: i64,
     pub(super) initial: i64,
+    pub(super) id: Option<[u8; 16]>,
     /// Why it is not done, if that is known from its bytes alone.
     pub(super) refused: Option<Error>,
 }
@@ -196,9 +198,14 @@ fn request(buffer: &[u8], range: Span, op: &mut Operation) -> Result<(), Malform
                 }
             }
             (Put, 7, Field::Bytes(_)) => op.refuse(not_implemented("lease")),
-            (Put, 8, Field::Bytes(_))
-            | (Delete | Touch, 4, Field::Bytes(_))
-            | (Increment, 7, Field::Bytes(_)) => op.refuse(not_implemented("operation id")),
+            (Put, 8, Field::Bytes(range))
+            | (Delete | Touch, 4, Field::Bytes(range))
+            | (Increment, 7, Field::Bytes(range)) => {
+                match once::id(&buffer[range.start as usize..range.end as usize]) {
+                    Ok(id) => op.id = Some(id),
+                    Err(error) => op.refuse(error),
+                }
+            }
             (Put, 9, Field::Varint(v)) => op.return_former = v != 0,
 
             (Increment, 3, Field::Varint(v)) => op.delta = zigzag(v),

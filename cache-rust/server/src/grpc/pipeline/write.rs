@@ -10,6 +10,8 @@ use bimetal_engine::{Deleted, EntryView, Incremented, SharedValue, Touched};
 use bytes::BufMut;
 use prost::Message;
 
+/// Longer results are written only where the message has room for them.
+const LARGE: usize = 64 << 10;
 /// Field of `PipelineResponse`.
 const RESULTS: u8 = 1;
 /// Field of `OperationResult`.
@@ -26,18 +28,21 @@ const VALUE: u8 = 5;
 /// A result whose value is too large to be copied under the lock, or for what is left of the message: its bytes up
 /// to the value, and the value.
 pub(super) struct Large {
-    pub(super) head: Vec<u8>,
-    pub(super) value: SharedValue,
+    head: Vec<u8>,
+    /// None: it is all in the head.
+    value: Option<SharedValue>,
 }
 
 impl Large {
     pub(super) fn len(&self) -> usize {
-        self.head.len() + self.value.as_ref().len()
+        self.head.len() + self.value.as_ref().map_or(0, |value| value.as_ref().len())
     }
 
     pub(super) fn write(&self, out: &mut impl BufMut) {
         out.put_slice(&self.head);
-        out.put_slice(self.value.as_ref());
+        if let Some(value) = &self.value {
+            out.put_slice(value.as_ref());
+        }
     }
 }
 
@@ -125,7 +130,7 @@ pub(super) fn hit(out: &mut impl BufMut, view: &EntryView<'_>, wanted: &Wanted) 
         let mut head = Vec::with_capacity(256);
         put_nested(&mut head, &fields, length);
         entry.write(&mut head);
-        return Err(Large { head, value });
+        return Err(Large { head, value: Some(value) });
     }
     put_nested(out, &fields, length);
     entry.write(out);
@@ -170,7 +175,7 @@ pub(super) fn put(
         if let Some(value) = view.share() {
             let mut bytes = Vec::with_capacity(256);
             head(&mut bytes);
-            return Err(Large { head: bytes, value });
+            return Err(Large { head: bytes, value: Some(value) });
         }
         head(out);
         out.put_slice(view.value());
@@ -212,6 +217,15 @@ pub(super) fn incremented(out: &mut impl BufMut, done: Incremented) -> usize {
         remaining_ttl: done.remaining_ms.map(crate::convert::duration),
     };
     message(out, operation_result::Result::Increment(response))
+}
+
+/// Writes a result that was stored as it travels; a large one is given back.
+pub(super) fn stored(out: &mut impl BufMut, result: &[u8]) -> Result<usize, Large> {
+    if result.len() >= LARGE {
+        return Err(Large { head: result.to_vec(), value: None });
+    }
+    out.put_slice(result);
+    Ok(result.len())
 }
 
 pub(super) fn error(out: &mut impl BufMut, error: Error) -> usize {
