@@ -1,6 +1,6 @@
 // Go's fuzzing of each Fuzz function. What fails is kept by Go under testdata/fuzz, to be committed.
 import { glob, readFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { has, root, run, tail } from './command.ts';
 import { leftOut, type Part, type PartResult } from './part.ts';
 
@@ -18,6 +18,13 @@ export const fuzzTargets = async (): Promise<Target[]> => {
 
 const leastSeconds = 5;
 
+/**
+ * Before Go 1.27 the end of `-fuzztime` itself may be told as an error on a busy machine (golang/go#75804). An input that
+ * fails is always written down.
+ */
+const endsInTheRaceOfGo = (output: string): boolean =>
+  /^\s+context deadline exceeded$/m.test(output) && !output.includes('Failing input written to');
+
 export const goFuzz: Part = {
   name: 'Go fuzzing',
   run: async (minutes, signal) => {
@@ -33,8 +40,10 @@ export const goFuzz: Part = {
         signal,
       });
       const executions = [...output.matchAll(/execs: (\d+)/g)].at(-1)?.[1] ?? '0';
-      found.figures.push(`${name}: ${Number(executions).toLocaleString('en-US')} inputs in ${seconds} s`);
-      if (code === 0) continue;
+      const isOver = code !== 0 && endsInTheRaceOfGo(output);
+      const label = `${basename(folder)} ${name}: ${Number(executions).toLocaleString('en-US')} inputs in ${seconds} s`;
+      found.figures.push(isOver ? `${label}, ended by golang/go#75804` : label);
+      if (code === 0 || isOver) continue;
       found.failed += 1;
       found.details.push(`${folder} ${name}\n${tail(output)}`);
     }
