@@ -104,3 +104,19 @@ test('while the gateway is replaced by another process', async () => {
   expectLinearizable(verdict);
   expect(verdict).toMatchObject({ unknown: 0, notBegun: {} });
 }, 40_000);
+
+test('with idempotency keys everything gets its outcome, once, while nodes stop and are handed over', async () => {
+  const { platform } = stage();
+  const history = run('protected', { idempotent: true });
+  await history.answered(some);
+  for (const node of platform.instancesOf('cache')) {
+    await node.pause();
+    await history.answered(some / 3); // of the other's keys
+    await node.resume();
+    await restart(platform, node);
+    await history.answered(some);
+  }
+  const verdict = await history.stop();
+  expectLinearizable(verdict);
+  expect(verdict.unknown).toBe(0);
+}, 40_000);
