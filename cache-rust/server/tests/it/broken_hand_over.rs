@@ -55,10 +55,8 @@ async fn the_new_process_dies_while_it_catches_up_or_stands_ready_and_the_old_on
     load.some_more().await;
     // Caught up. A second one may begin as soon as the old one has noticed.
     let again = || async {
-        let mut next = match Running::try_start(&["--run-token", TOKEN, "--hand-over-from", at.grpc()]) {
-            Ok(next) => next,
-            Err(_) => return false,
-        };
+        let started = Running::try_start(&["--run-token", TOKEN, "--hand-over-from", at.grpc()]);
+        let Ok(mut next) = started else { return false };
         caught_up(&next).await;
         next.signal("KILL");
         next.wait();

@@ -57,17 +57,13 @@ async fn entries_and_positions_survive_an_ordered_end_and_nothing_survives_a_cra
     loop {
         match events.message().await.unwrap().unwrap().response.unwrap() {
             Response::Reset(reset) => panic!("{}", reset.message),
-            Response::Events(events) => {
-                // "dead" may have expired in between.
-                if events.events.iter().any(|event| event.version == touched) {
-                    break;
-                }
-            }
+            // "dead" may have expired in between.
+            Response::Events(events) if events.events.iter().any(|event| event.version == touched) => break,
             _ => {}
         }
     }
     assert!(client.put("default", b"kept", "w".into(), "").await.unwrap() > version);
-    assert!(second.log().contains("snapshot loaded"));
+    eventually("it says so", || async { second.log().contains("snapshot loaded") }).await;
     end(second, "KILL");
 
     let third = node(folder.path(), &[]);

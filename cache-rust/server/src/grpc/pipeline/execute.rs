@@ -162,13 +162,13 @@ impl Run {
         let done = match self.refusal(op, now) {
             Some(error) => Err(error),
             None => match op.id {
-                None => self.dispatch(op, now, out),
+                None => self.dispatch(op, now, out).map(|written| (written, None)),
                 Some(id) => self.dispatch_once(op, id, now, out),
             },
         };
         match done {
-            Ok(written) => {
-                self.node.metrics.operation(kind, None);
+            Ok((written, reason)) => {
+                self.node.metrics.operation(kind, reason);
                 Some(written)
             }
             Err(error) if convert::is_held(&error) => None,
@@ -193,14 +193,15 @@ impl Run {
         op.refused.clone()
     }
 
-    /// The same for an operation with an id. A refusal that is stored is a result like any other.
+    /// The same for an operation with an id. A refusal that is stored is a result like any other; its reason stands
+    /// beside it.
     fn dispatch_once(
         &self,
         op: &Operation,
         id: [u8; 16],
         now: Now,
         out: &mut impl BufMut,
-    ) -> Result<Result<usize, Large>, Error> {
+    ) -> Result<(Result<usize, Large>, Option<ErrorReason>), Error> {
         let batch = &self.batch;
         let request = once::Request {
             kind: op.kind as u8 + 1,
@@ -213,17 +214,21 @@ impl Run {
             initial: op.initial,
         };
         let at = (batch.namespace(op)?, batch.key(op));
+        let mut reason = None;
         let result = once::execute(&self.node, at, id, &request, now, || {
             let mut bytes = vec![];
             match self.dispatch(op, now, &mut bytes) {
                 Ok(Ok(_)) => {}
                 Ok(Err(large)) => large.write(&mut bytes),
-                Err(error) if once::is_stored(&error) => drop(write::error(&mut bytes, error)),
+                Err(error) if once::is_stored(&error) => {
+                    reason = Some(error.reason());
+                    write::error(&mut bytes, error);
+                }
                 Err(error) => return Err(error),
             }
             Ok(bytes)
         })?;
-        Ok(write::stored(out, &result))
+        Ok((write::stored(out, &result), reason))
     }
 
     fn dispatch(
