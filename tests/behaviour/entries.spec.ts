@@ -172,9 +172,4 @@ describe('what is asked for in a wrong way', () => {
     expectProblem(await http.put(entry('x'), 'x', { origin: 'https://evil.example' }), 'PERMISSION_DENIED');
     expectProblem(await http.get(entry('x'), { 'sec-fetch-site': 'cross-site' }), 'PERMISSION_DENIED');
   });
-
-  test('an idempotency key is not there yet and says so', async () => {
-    const answer = await stage().http.put(entry(freshKey()), 'x', { 'idempotency-key': '0123456789abcdef' });
-    expectProblem(answer, 'NOT_IMPLEMENTED');
-  });
 });
