@@ -28,14 +28,29 @@ const withControl = async <Result>(
   }
 };
 
+const tell = (client: ControlServiceClient, topology: Topology, options: CallOptions): Promise<SetTopologyResponse> => {
+  const request = SetTopologyRequest.fromPartial({
+    topology: { epoch: BigInt(topology.epoch), nodes: topology.nodes.map((node) => ({ ...node })) },
+  });
+  return unary(client.setTopology.bind(client), request, options);
+};
+
 /** Tells one process, a node or a gateway, the topology. A node that is catching up takes over by this. */
 export const setTopology = (address: string, topology: Topology, options: CallOptions): Promise<SetTopologyResponse> =>
-  withControl(address, (client) => {
-    const request = SetTopologyRequest.fromPartial({
-      topology: { epoch: BigInt(topology.epoch), nodes: topology.nodes.map((node) => ({ ...node })) },
-    });
-    return unary(client.setTopology.bind(client), request, options);
-  });
+  withControl(address, (client) => tell(client, topology, options));
+
+/** A process that is going to be told a topology, and is connected to: what follows is to be quick. */
+export interface Listener {
+  readonly tell: (topology: Topology) => Promise<SetTopologyResponse>;
+  readonly close: () => void;
+}
+
+export const connectTo = async (address: string, options: CallOptions): Promise<Listener> => {
+  const client = new ControlServiceClient(address, credentials.createInsecure(), channelOptions);
+  // One that cannot be reached says so when it is told.
+  await new Promise<void>((resolve) => client.waitForReady(Date.now() + 1000, () => resolve()));
+  return { tell: (topology) => tell(client, topology, options), close: () => client.close() };
+};
 
 /** What a process says of itself: anybody may ask. */
 export const describe = (address: string, timeoutMs?: number): Promise<DescribeResponse> =>

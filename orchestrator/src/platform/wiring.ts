@@ -68,25 +68,36 @@ export class Wiring {
    * are down are passed over: they are given the topology when they start. Throws when a node that is up cannot be told.
    */
   async publishTopology(topology: Topology, nodes: readonly (readonly Instance[])[] = [this.#nodes]): Promise<bigint> {
-    const { setTopology } = await loadControlCalls();
-    const { token } = this.#parts;
-    this.#topology = topology;
-    const tell = (instance: Instance) => setTopology(controlAddress(instance), topology, { token });
-    let erased = 0n;
-    for (const group of nodes) {
-      for (const { erasedEntries } of await Promise.all(group.filter(isUp).map(tell))) erased += erasedEntries;
-    }
+    const { connectTo } = await loadControlCalls();
+    const { token, hub } = this.#parts;
     const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
-    await Promise.all(
-      gateways.filter(isUp).map(async (gateway) => {
-        try {
-          await tell(gateway);
-        } catch (error) {
-          // It asks a node as soon as one refuses a key that it sent to the wrong place.
-          this.#parts.hub.say('warn', `${gateway.name} was not told of epoch ${topology.epoch}: ${messageOf(error)}`);
-        }
-      }),
+    // Between the first one told and the last, keys that change owner are served by nobody: so all are connected first.
+    const told = [...nodes.flat(), ...gateways].filter(isUp);
+    const listeners = new Map(
+      await Promise.all(
+        told.map(async (instance) => [instance, await connectTo(controlAddress(instance), { token })] as const),
+      ),
     );
+    this.#topology = topology;
+    let erased = 0n;
+    try {
+      for (const group of nodes) {
+        const answers = await Promise.all(group.map((node) => listeners.get(node)?.tell(topology)));
+        for (const answer of answers) erased += answer?.erasedEntries ?? 0n;
+      }
+      await Promise.all(
+        gateways.map(async (gateway) => {
+          try {
+            await listeners.get(gateway)?.tell(topology);
+          } catch (error) {
+            // It asks a node as soon as one refuses a key that it sent to the wrong place.
+            hub.say('warn', `${gateway.name} was not told of epoch ${topology.epoch}: ${messageOf(error)}`);
+          }
+        }),
+      );
+    } finally {
+      for (const { close } of listeners.values()) close();
+    }
     return erased;
   }
 

@@ -208,7 +208,7 @@ const retireNode = async (platform: Platform, former: Generation, port: string):
   await former.stop();
 };
 
-/** The node's own keys, through a gateway, as callers see them. */
+/** The node's own keys, through a gateway, as callers see them; another node's at the same time, to compare with. */
 const watchNode = async (
   platform: Platform,
   instance: Instance,
@@ -217,13 +217,13 @@ const watchNode = async (
 ): Promise<void> => {
   const [gateway] = platform.instancesOf('gateway');
   if (gateway?.state !== 'ready') return;
-  const key = keyOwnedBy(platform, instance.name);
-  const result = await runCanary(`${gateway.url('http')}/v1/cache/default/${key}`, limits.canaryMs, signal).catch(
-    () => {
-      throw new Rejected('aborted', true);
-    },
-  );
-  const reason = judgeCanary(result, undefined, limits);
+  const readsOf = (node: string) =>
+    runCanary(`${gateway.url('http')}/v1/cache/default/${keyOwnedBy(platform, node)}`, limits.canaryMs, signal);
+  const other = platform.topology.nodes.find(({ name }) => name !== instance.name);
+  const [result, baseline] = await Promise.all([readsOf(instance.name), other && readsOf(other.name)]).catch(() => {
+    throw new Rejected('aborted', true);
+  });
+  const reason = judgeCanary(result, baseline, limits);
   if (reason !== undefined) throw new Rejected(reason, true);
 };
 
