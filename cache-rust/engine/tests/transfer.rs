@@ -327,3 +327,32 @@ fn hostile_bytes_are_refused_without_a_panic() {
         let _ = importer.apply(&engine, &bytes, behind(0));
     });
 }
+
+#[test]
+fn a_shard_whose_history_was_overtaken_is_walked_anew_and_keeps_nothing_that_is_gone() {
+    let first = Engine::new(Config { shards: 1, history_bytes: 4 << 10, ..Config::default() });
+    let put = |key: u8| run(&first, &Step::Put { namespace: 0, key, size: 10, ttl: Ttl::Never }, at(0));
+    (0..50).for_each(put);
+    let mut follower = Follower::new(&first, Config { history_bytes: 1 << 20, ..Config::default() });
+    while follower.step(&first, 0, false) {}
+    // The deletion leaves the history before the exporter comes to it.
+    run(&first, &Step::Delete(0, 7), at(0));
+    (0..2_000).for_each(|_| put(8));
+    while follower.step(&first, 0, false) {}
+    let (second, mut importer) = follower.made.unwrap();
+    importer.finish(&second, first.greatest_version(), behind(0));
+    assert_eq!(entries(&second, behind(0)), entries(&first, at(0)));
+    assert_eq!(second.stats().namespaces[0].entries, 49);
+    second.audit().unwrap();
+}
+
+#[test]
+fn an_export_that_is_always_overtaken_fails_and_says_so() {
+    let first = Engine::new(Config { shards: 1, history_bytes: 4 << 10, ..Config::default() });
+    let mut exporter = first.export();
+    let failed = (0..100u64).find_map(|round| {
+        (0..2_000).for_each(|_| run(&first, &Step::Increment(0, 1), at(round)));
+        exporter.next_block(&first, at(round)).err()
+    });
+    assert_eq!(failed, Some(ExportError::Overtaken { shard: 0 }));
+}
