@@ -21,6 +21,7 @@ const removalDelay = 5 * time.Second
 // Cluster is safe for concurrent use.
 type Cluster struct {
 	start     Start
+	patience  time.Duration
 	metrics   *metrics
 	current   atomic.Pointer[view]
 	refreshes singleflight.Group
@@ -43,9 +44,10 @@ type view struct {
 // Start makes the connection to one node; learn takes the topologies that its processes have.
 type Start func(name, address string, learn func(*controlv1.Topology)) *node.Node
 
-// New makes a Cluster of a valid topology (see Check).
-func New(topology *controlv1.Topology, registry prometheus.Registerer, start Start) *Cluster {
-	c := &Cluster{start: start, closed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
+// New makes a Cluster of a valid topology (see Check). patience is how long after its first failure an operation may still
+// be repeated.
+func New(topology *controlv1.Topology, patience time.Duration, registry prometheus.Registerer, start Start) *Cluster {
+	c := &Cluster{start: start, patience: patience, closed: make(chan struct{}), waiting: make(chan struct{}, maxWaiting)}
 	c.current.Store(&view{replaced: make(chan struct{})})
 	c.metrics = newMetrics(registry, c)
 	c.mu.Lock() // a node may have a newer topology before this one is in place

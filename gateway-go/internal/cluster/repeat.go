@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// repeatLimit is how long after its first failure an operation may still be repeated.
-	repeatLimit = time.Second
 	// brokenLimit is how long a read whose session broke waits for another: a node that stands in its tracks must not
 	// keep its callers much longer than its silence has.
 	brokenLimit = 100 * time.Millisecond
@@ -66,7 +64,7 @@ type repetition struct {
 // run repeats after an attempt that failed, as long as that is right and may help. It answers the last attempt.
 func (r *repetition) run(ctx context.Context, a attempt) attempt {
 	r.pause = firstPause
-	budget, cancel := context.WithTimeout(ctx, repeatLimit)
+	budget, cancel := context.WithTimeout(ctx, r.cluster.patience)
 	defer cancel()
 	for a.err != nil && budget.Err() == nil {
 		cause := r.next(budget, a)
@@ -126,7 +124,7 @@ func (r *repetition) afterLoss(a attempt, lost *node.LostError) string {
 // whileDown is for an operation that could not be sent.
 func (r *repetition) whileDown(budget context.Context, a attempt) string {
 	n := a.owner
-	ready, limit := n.Up, repeatLimit
+	ready, limit := n.Up, r.cluster.patience
 	var hopeless func() bool
 	switch {
 	case r.moved(a):

@@ -33,6 +33,7 @@ func check(r *settings.Reader) (*Config, error) {
 		MaxBodyBytes: r.Number("max_body_bytes", 16<<20, 1<<40),
 		Window:       int(r.Number("pipeline_window", 1, 64)),
 		NodeSilence:  r.Duration("node_silence", time.Minute),
+		NodePatience: r.Duration("node_patience", time.Minute),
 		Topology:     topology(r),
 	}
 	if c.NodeSilence < 100*time.Millisecond {

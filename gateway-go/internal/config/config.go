@@ -25,4 +25,6 @@ type Config struct {
 	Window int
 	// NodeSilence is how long a node may be silent while it owes an answer.
 	NodeSilence time.Duration
+	// NodePatience is how long an operation waits for a node that moves to another process or was just added.
+	NodePatience time.Duration
 }

@@ -24,6 +24,7 @@ func newFlags() *pflag.FlagSet {
 	flags.Int64("max-body-bytes", 256<<20, "memory for request bodies over 64 KiB together; further ones are OVERLOADED")
 	flags.Int("pipeline-window", 2, "unanswered batches on a stream to a node, 1 to 64")
 	flags.Duration("node-silence", 500*time.Millisecond, "a node is down when nothing came for so long while an answer was owed")
+	flags.Duration("node-patience", time.Second, "how long an operation waits for a node that moves to another process or was just added")
 	flags.Usage = func() {
 		fmt.Fprintf(os.Stderr, `The HTTP gateway of the platform.
 

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/config"
 	"bimetal.dev/gateway/internal/node"
 )
 
@@ -353,14 +355,14 @@ func TestBodiesAreStoredAsTheyComeOrNotAtAll(t *testing.T) {
 }
 
 func TestEveryErrorOfANodeIsAProblem(t *testing.T) {
-	p := start(t, 1, nil)
-	p.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // most of these the document excludes
+	p := start(t, 1, func(c *config.Config) { c.NodePatience = 50 * time.Millisecond }) // then it fails
+	p.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}        // most of these the document excludes
 	for _, spec := range contract.Specs() {
 		if !spec.OnGRPC || spec.Reason == contract.Cancelled {
 			continue
 		}
 		p.nodes[0].Fail(spec.Reason)
-		var asking sync.WaitGroup // what was not begun is repeated for a second before it fails
+		var asking sync.WaitGroup
 		for _, method := range []string{"GET", "PUT"} {
 			asking.Go(func() {
 				got, err := p.try(method, entry, "v")
@@ -381,12 +383,12 @@ func TestConcurrentCallersEachGetTheirOwn(t *testing.T) {
 		go func() {
 			target := fmt.Sprint("/v1/cache/default/c", caller)
 			value := bytes.Repeat([]byte{byte(caller)}, caller*1500)
-			for range 10 {
-				if made, err := p.try("PUT", target, string(value)); err != nil || made.status > 204 {
+			for range 5 {
+				if made, err := p.try("PUT", target, string(value), "Request-Timeout: 20"); err != nil || made.status > 204 {
 					failures <- fmt.Sprint(err, made)
 					return
 				}
-				if read, err := p.try("GET", target, ""); err != nil || read.body != string(value) {
+				if read, err := p.try("GET", target, "", "Request-Timeout: 20"); err != nil || read.body != string(value) {
 					failures <- fmt.Sprintf("%v: %d bytes, want %d", err, len(read.body), len(value))
 					return
 				}

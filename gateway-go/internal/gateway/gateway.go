@@ -102,10 +102,11 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 // connect begins the connections to the nodes.
 func (g *Gateway) connect() *cluster.Cluster {
 	seen, metrics := &node.Seen{}, node.NewMetrics(g.metrics)
-	return cluster.New(g.config.Topology, g.metrics, func(name, address string, learn func(*controlv1.Topology)) *node.Node {
+	return cluster.New(g.config.Topology, g.config.NodePatience, g.metrics, func(name, address string, learn func(*controlv1.Topology)) *node.Node {
 		return node.Start(node.Options{
 			Name: name, Address: address, RunToken: g.config.RunToken, Seen: seen, Metrics: metrics, Log: g.log,
 			Exchange: g.records.Exchange, Learn: learn, Window: g.config.Window, Silence: g.config.NodeSilence,
+			Patience: g.config.NodePatience,
 		})
 	})
 }

@@ -371,7 +371,7 @@ func TestAnOperationWithAnIdIsNotRepeatedByAnotherIncarnation(t *testing.T) {
 }
 
 func TestANodeThatDoesNotComeAtItsNewAddressFailsWithinTheLimit(t *testing.T) {
-	p := start(t, 2, func(c *config.Config) { c.NodeSilence = 500 * time.Millisecond })
+	p := start(t, 2, func(c *config.Config) { c.NodePatience = time.Second })
 	p.adopt()
 	gone := fakenode.Start(t, "cache-0")
 	gone.Stop()

@@ -12,12 +12,8 @@ import (
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
 )
 
-const (
-	// freshFor is how long a new node may take to be connected to before its absence counts.
-	freshFor = time.Second
-	// freshRedial is the pause between attempts in that time.
-	freshRedial = 20 * time.Millisecond
-)
+// freshRedial is the pause between attempts to connect while a node is fresh.
+const freshRedial = 20 * time.Millisecond
 
 // Node is a cache node as the gateway sees it. It is safe for concurrent use.
 type Node struct {
@@ -92,7 +88,7 @@ func (n *Node) Fresh() bool {
 	case <-n.connected:
 		return false
 	default:
-		return time.Since(n.started) < freshFor
+		return time.Since(n.started) < n.options.Patience
 	}
 }
 

@@ -34,6 +34,8 @@ type Options struct {
 
 	// Silence is how long nothing may come while something is outstanding. Default 500 ms.
 	Silence time.Duration
+	// Patience is how long a new node may take to be connected to before its absence counts. Default 1 s.
+	Patience time.Duration
 	// Redial is the pause between two attempts to connect. Default 150 ms.
 	Redial time.Duration
 	// Attempt bounds one attempt. Default 1 s.
@@ -48,6 +50,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Silence = orDefault(o.Silence, 500*time.Millisecond)
+	o.Patience = orDefault(o.Patience, time.Second)
 	o.Redial = orDefault(o.Redial, 150*time.Millisecond)
 	o.Attempt = orDefault(o.Attempt, time.Second)
 	o.Probe = orDefault(o.Probe, 200*time.Millisecond)
