@@ -161,6 +161,8 @@ impl Giving {
                         Sent::Nothing | Sent::WindowFull => Instant::now() + IDLE,
                     };
                     self.check_silence()?;
+                    // Making a block takes a millisecond: those who are served come first.
+                    tokio::task::yield_now().await;
                 }
             }
         }
@@ -296,8 +298,8 @@ impl Giving {
     fn let_go(&self, topology: Topology) {
         let epoch = topology.epoch;
         self.node.engine.hand_over(topology);
+        self.node.hand_over.set(Stage::HandedOver(epoch));
         // The data directory is the other's when the stream ends.
         self.node.store.release();
-        self.node.hand_over.set(Stage::HandedOver(epoch));
     }
 }
