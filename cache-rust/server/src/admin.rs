@@ -3,23 +3,26 @@
 use crate::hand_over::Stage;
 use crate::lifecycle::Phase;
 use crate::node::Node;
+use crate::origin::{self, AllowedHosts};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bimetal_contract::identity;
 use std::sync::Arc;
 
-/// The routes.
-pub fn router(node: Arc<Node>) -> Router {
+/// The routes; what they serve, no page of another origin may read.
+pub fn router(node: Arc<Node>, allowed: AllowedHosts) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/contract", get(contract))
         .with_state(node)
+        .layer(middleware::from_fn_with_state(allowed, origin::guard))
 }
 
 async fn ready(State(node): State<Arc<Node>>) -> (StatusCode, &'static str) {

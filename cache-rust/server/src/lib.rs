@@ -33,6 +33,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod once;
+pub mod origin;
 pub mod serve;
 pub mod settings;
 pub mod signals;

@@ -83,7 +83,7 @@ impl Server {
         if settings.data_dir.is_some() {
             others.push(tokio::spawn(housekeeping::keep_version_ceiling(Arc::clone(&node))));
         }
-        let admin_routes = admin::router(Arc::clone(&node));
+        let admin_routes = admin::router(Arc::clone(&node), settings.allowed_hosts.clone().into());
         others.push(tokio::spawn(async move {
             if let Err(error) = axum::serve(admin_listener, admin_routes).await {
                 tracing::error!(%error, "the admin port failed");

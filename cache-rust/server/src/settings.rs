@@ -106,6 +106,9 @@ pub struct Flags {
     /// Permits listeners beyond loopback although nothing authenticates their callers [default: false]
     #[arg(long, env = "BIMETAL_ALLOW_UNAUTHENTICATED", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub allow_unauthenticated: Option<bool>,
+    /// Values of Host that the admin port serves beside loopback, separated by commas [default: none]
+    #[arg(long, value_name = "HOSTS", env = "BIMETAL_ALLOWED_HOSTS", global = true)]
+    pub allowed_hosts: Option<String>,
     /// How long everything is still served after readiness began to fail, such as 500ms or 2s [default: 2s]
     #[arg(long, value_name = "TIME", env = "BIMETAL_DRAIN_DELAY", global = true)]
     pub drain_delay: Option<String>,
@@ -201,6 +204,8 @@ pub struct Settings {
     pub namespaces: Vec<NamespaceRecord>,
     /// None: nobody may do what needs it.
     pub run_token: Option<String>,
+    /// Values of Host that the admin port serves beside loopback, in small letters.
+    pub allowed_hosts: Vec<String>,
     /// How long everything is still served.
     pub drain_delay: Duration,
     /// How long what is in flight may take then.
@@ -296,6 +301,7 @@ impl Settings {
             topology,
             namespaces,
             run_token: flags.run_token,
+            allowed_hosts: hosts(flags.allowed_hosts.as_deref()),
             drain_delay: time("drain-delay", flags.drain_delay.as_deref())?.unwrap_or(Duration::from_secs(2)),
             drain_timeout: time("drain-timeout", flags.drain_timeout.as_deref())?
                 .unwrap_or(Duration::from_secs(10)),
@@ -328,6 +334,7 @@ impl Flags {
             namespaces: self.namespaces.or(file.namespaces),
             run_token: self.run_token.or(file.run_token),
             allow_unauthenticated: self.allow_unauthenticated.or(file.allow_unauthenticated),
+            allowed_hosts: self.allowed_hosts.or(file.allowed_hosts),
             drain_delay: self.drain_delay.or(file.drain_delay),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             watch_stdin: self.watch_stdin.or(file.watch_stdin),
@@ -337,6 +344,11 @@ impl Flags {
             config: self.config,
         }
     }
+}
+
+fn hosts(list: Option<&str>) -> Vec<String> {
+    let named = list.unwrap_or_default().split(',').map(str::trim).filter(|host| !host.is_empty());
+    named.map(str::to_ascii_lowercase).collect()
 }
 
 fn bad(setting: &str, message: impl std::fmt::Display) -> Failure {

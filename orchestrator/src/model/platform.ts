@@ -33,7 +33,7 @@ export const platform = {
         dockerfile: 'gateway-go/edge.Dockerfile',
         healthcheck: ['/bimetal-edge', 'healthcheck'],
       },
-      memory: '128m',
+      memory: '256m',
       settings: (at) => ({
         ADMIN_LISTEN: at.listen('admin'),
         ALLOWED_HOSTS: at.edgeHost,
@@ -73,6 +73,7 @@ export const platform = {
       settings: (at) => ({
         GRPC_LISTEN: at.listen('grpc'),
         ADMIN_LISTEN: at.listen('admin'),
+        ALLOWED_HOSTS: at.edgeHost && [at.edgeHost, ...hostsOf(at.direct('cache', 'admin'))].join(','),
         MEMORY_LIMIT: '256MiB',
         TOPOLOGY: at.topology && JSON.stringify(at.topology),
         NAMESPACES: JSON.stringify(at.namespaces),
