@@ -11,7 +11,7 @@ pub const FILE: &str = "snapshot";
 /// One that could not be read whole, kept for whoever wants to know why.
 pub const REFUSED: &str = "snapshot.refused";
 
-const MAGIC: &[u8; 8] = b"BIMETAL\n";
+const MAGIC: &[u8; 8] = b"BMTLSNAP";
 /// A block is at most this long: one entry of the largest size.
 const LARGEST_BLOCK: u32 = (MAX_BLOCK_BYTES + (9 << 20)) as u32;
 
