@@ -40,8 +40,9 @@ round_trips! {
         SyncNamespacesRequest SyncNamespacesResponse ThrottleRequest ThrottleResponse Tick TouchRequest
         TouchResponse Ttl UpdateNamespaceRequest UpdateNamespaceResponse VersionSet WatchRequest WatchResponse;
     control: ContractIdentity DescribeRequest DescribeResponse DrainRequest DrainResponse HandOverAcknowledge
-        HandOverBegin HandOverBlock HandOverDone HandOverRequest HandOverResponse HandOverTake NamespaceStats
-        Node SetTopologyRequest SetTopologyResponse StatsRequest StatsResponse Topology;
+        HandOverBegin HandOverBlock HandOverDone HandOverProgress HandOverRequest HandOverResponse HandOverTake
+        ListRoutesRequest ListRoutesResponse NamespaceStats Node Route RouteStats SetRoutesRequest
+        SetRoutesResponse SetTopologyRequest SetTopologyResponse StatsRequest StatsResponse TargetStats Topology;
     errors: Error ErrorSpec FieldViolation Owner;
 }
 

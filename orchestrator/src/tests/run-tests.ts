@@ -118,7 +118,7 @@ const cargoRunner: Runner = {
     const lines: string[] = [];
     const code = await runChild(
       context,
-      ['cargo', 'test', '--workspace', '--locked'],
+      ['cargo', 'test', '--workspace', '--locked', '--no-fail-fast'],
       { CARGO_TERM_COLOR: 'never' },
       (line) => {
         lines.push(line);
