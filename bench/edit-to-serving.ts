@@ -40,11 +40,12 @@ const edits: readonly Edit[] = [
   {
     name: 'contract',
     file: 'proto/bimetal/control/v1/control_service.proto',
-    // Each round adds a field: to take one away would break those who run the round before.
+    // Each round adds a field: to take one away would break those who run the round before. (A message that Rust builds
+    // field by field would not compile with another one: that is a change of its code, too.)
     edit: (text, round) =>
       text.replace(
-        'message DrainResponse {',
-        `message DrainResponse {\n  // Of round ${round}.\n  bool round_${round} = ${round};`,
+        'message DrainRequest {',
+        `message DrainRequest {\n  // Of round ${round}.\n  bool round_${round} = ${round + 1};`,
       ),
   },
 ];
