@@ -14,7 +14,7 @@ export const tryFirstRequests = async (gatewayUrl: string, topology: Topology, s
     topology.nodes.map(async ({ name }) => {
       const deadline = Date.now() + limitMs;
       for (;;) {
-        const problem = await roundTrip(gatewayUrl, keyOwnedBy(name, topology));
+        const problem = await roundTrip(gatewayUrl, keyOwnedBy(name, topology.nodes));
         if (problem === undefined) return;
         signal.throwIfAborted();
         if (Date.now() > deadline) {
@@ -29,10 +29,11 @@ export const tryFirstRequests = async (gatewayUrl: string, topology: Topology, s
   );
 };
 
-const keyOwnedBy = (node: string, topology: Topology): string => {
+/** A key of our own, in the namespace `default`. */
+export const keyOwnedBy = (node: string, nodes: Topology['nodes']): string => {
   for (;;) {
     const key = `bimetal-first-request-${randomBytes(6).toString('hex')}`;
-    if (ownerOf(topology.nodes, 'default', key)?.name === node) return key;
+    if (ownerOf(nodes, 'default', key)?.name === node) return key;
   }
 };
 

@@ -1,60 +1,55 @@
-import { Pool } from 'undici';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from '../load/client.ts';
+import { LatencyRecorder } from '../load/latency.ts';
+import { Schedule } from '../load/schedule.ts';
+import { failureOf } from '../load/verdict.ts';
 import type { RolloutLimits } from './limits.ts';
 
 /** Requests a second; enough in two seconds to see an error of one in a hundred (with a chance of 99 %). */
-const ratePerSecond = 250;
+const rate = 250;
 const connections = 64;
 const timeoutMs = 5000;
+const tickMs = 2;
 
 export interface CanaryResult {
   readonly requests: number;
   readonly failed: number;
   /** What the first failure was. */
   readonly firstFailure: string | undefined;
-  readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
 /** Sends a constant rate of harmless reads; latency counts from when a request was due. */
 export const runCanary = async (url: string, durationMs: number, signal: AbortSignal): Promise<CanaryResult> => {
-  const { origin, pathname, search } = new URL(url);
-  const pool = new Pool(origin, { connections, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
-  const latencies: number[] = [];
-  let failed = 0;
-  let firstFailure: string | undefined;
-  const fail = (what: string): void => {
-    failed += 1;
-    firstFailure ??= what;
+  const { origin, pathname } = new URL(url);
+  const client = new Client({ urls: [origin], connections, timeoutMs });
+  const schedule = new Schedule([{ rate, seconds: durationMs / 1000 }]);
+  const latency = new LatencyRecorder();
+  const failures: string[] = [];
+  const begin = performance.now();
+  const read = async (due: number): Promise<void> => {
+    const outcome = await client.ask({ method: 'GET', path: pathname });
+    latency.record(performance.now() - begin - due);
+    // A miss, or whatever a caller may have asked for wrongly, is an answer.
+    if (outcome.kind === 'broken' || outcome.status >= 500) failures.push(failureOf(outcome).why);
   };
-  const send = async (due: number): Promise<void> => {
-    try {
-      const answer = await pool.request({ path: `${pathname}${search}`, method: 'GET' });
-      await answer.body.dump();
-      if (answer.statusCode >= 500) fail(`status ${answer.statusCode}`);
-    } catch (error) {
-      fail(error instanceof Error ? error.message : String(error));
-    }
-    latencies.push(performance.now() - due);
-  };
-  const started = performance.now();
   const sent: Promise<void>[] = [];
-  await new Promise<void>((resolve) => {
-    const ticking = setInterval(() => {
-      const elapsed = Math.min(performance.now() - started, durationMs);
-      while (sent.length < (elapsed * ratePerSecond) / 1000)
-        sent.push(send(started + (sent.length * 1000) / ratePerSecond));
-      if (elapsed < durationMs && !signal.aborted) return;
-      clearInterval(ticking);
-      resolve();
-    }, 2);
-  });
+  for (let due = schedule.next; due !== undefined && !signal.aborted; due = schedule.next) {
+    if (due > performance.now() - begin) await sleep(tickMs);
+    else {
+      sent.push(read(due));
+      schedule.take();
+    }
+  }
   await Promise.all(sent);
-  await pool.destroy();
+  await client.close();
   signal.throwIfAborted();
-  latencies.sort((a, b) => a - b);
-  const at = (quantile: number): number =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * quantile))] ?? 0;
-  return { requests: latencies.length, failed, firstFailure, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return {
+    requests: sent.length,
+    failed: failures.length,
+    firstFailure: failures[0],
+    p99Ms: latency.latency.p99,
+  };
 };
 
 /** What speaks against a generation; undefined: nothing. The baseline was measured at the same time. */

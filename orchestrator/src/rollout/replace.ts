@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProcessState } from '../../../contract/ts/gen/bimetal/control/v1/control_service.ts';
-import { ownerOf } from '../../../contract/ts/ownership.ts';
 import type { Generation, LaunchChange } from '../drivers/generation.ts';
 import type { Instance } from '../drivers/instance.ts';
 import { messageOf, OrchestratorError } from '../errors.ts';
 import { describe, drain, setTopology } from '../platform/control-calls.ts';
+import { keyOwnedBy } from '../platform/first-request.ts';
 import type { Platform } from '../platform/platform.ts';
 import { controlAddress } from '../platform/wiring.ts';
 import { judgeCanary, runCanary } from './canary.ts';
@@ -218,18 +218,15 @@ const watchNode = async (
   const [gateway] = platform.instancesOf('gateway');
   if (gateway?.state !== 'ready') return;
   const readsOf = (node: string) =>
-    runCanary(`${gateway.url('http')}/v1/cache/default/${keyOwnedBy(platform, node)}`, limits.canaryMs, signal);
+    runCanary(
+      `${gateway.url('http')}/v1/cache/default/${keyOwnedBy(node, platform.topology.nodes)}`,
+      limits.canaryMs,
+      signal,
+    );
   const other = platform.topology.nodes.find(({ name }) => name !== instance.name);
   const [result, baseline] = await Promise.all([readsOf(instance.name), other && readsOf(other.name)]).catch(() => {
     throw new Rejected('aborted', true);
   });
   const reason = judgeCanary(result, baseline, limits);
   if (reason !== undefined) throw new Rejected(reason, true);
-};
-
-const keyOwnedBy = (platform: Platform, node: string): string => {
-  for (let i = 0; ; i += 1) {
-    const key = `bimetal-canary-${i}`;
-    if (ownerOf(platform.topology.nodes, 'default', key)?.name === node) return key;
-  }
 };

@@ -8,6 +8,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { randomFrom } from '../load/random.ts';
 import { stateFolder } from '../root.ts';
 import { runFilePath } from '../run/run-file.ts';
 import { Command, fakeChangeFile, upArgs } from './cli.ts';
@@ -23,17 +24,6 @@ const { values } = parseArgs({
     within: { type: 'string', default: '2500' },
   },
 });
-
-/** Mulberry32: the same seed gives the same moments. */
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
 
 const graceMs = 3000;
 const random = randomFrom(Number(values.seed));
