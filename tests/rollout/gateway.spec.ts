@@ -11,13 +11,15 @@ import { underLoad } from '../support/under-load.ts';
 
 const stage = useStage();
 
+const none = expect.objectContaining({ total: 0 });
+
 const expectNothingFailed = ({ failed, lost, stale, wrong, notSent }: LoadReport): void => {
   expect({ failed, lost, stale, wrong, notSent }).toEqual({
-    failed: expect.objectContaining({ total: 0 }),
-    lost: expect.objectContaining({ total: 0 }),
-    stale: expect.objectContaining({ total: 0 }),
-    wrong: expect.objectContaining({ total: 0 }),
-    notSent: expect.objectContaining({ total: 0 }),
+    failed: none,
+    lost: none,
+    stale: none,
+    wrong: none,
+    notSent: none,
   });
 };
 
@@ -64,7 +66,8 @@ const aBadBuild = (): void => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const tryBad = async (bad: string, settings: Record<string, string> = {}) => {
+  /** Rolls it out under load; it has to be rolled back. */
+  const rollOutBad = async (bad: string, settings: Record<string, string> = {}) => {
     const { platform } = stage();
     let rollout: RolloutReport | undefined;
     const upstream = platform.instance('gateway-0').url('http');
@@ -74,13 +77,19 @@ const aBadBuild = (): void => {
         target: 'gateway',
         command: [process.execPath, resolve(import.meta.dirname, '../support/bad-gateway.ts')],
         settings: { BAD: bad, BAD_UPSTREAM: upstream, ...settings },
-        limits: { readyMs: 2000, canaryMs: 2000, watchMs: 500 },
+        limits: { readyMs: 2000, canaryMs: 2000, watchMs: 3000 },
       });
     });
     expect(rollout?.outcome).toBe('rolled back');
     expect(platform.instance('gateway-0').change).toEqual(before);
+    expect((await fetch(`http://${platform.endpoint('gateway.http')}/v1/cache/demo/x`)).status).toBe(404);
+    return { reason: rollout?.reason, report };
+  };
+
+  const tryBad = async (bad: string, settings?: Record<string, string>): Promise<string | undefined> => {
+    const { reason, report } = await rollOutBad(bad, settings);
     expectNothingFailed(report);
-    return rollout?.reason;
+    return reason;
   };
 
   test('that crashes at start never gets a request', async () => {
@@ -97,6 +106,22 @@ const aBadBuild = (): void => {
 
   test('that fails one request in a hundred is found by its canary', async () => {
     expect(await tryBad('errors')).toMatch(/\d+ of \d+ canary requests failed \(500 without a reason\)/);
+  }, 60_000);
+
+  test('that spoils answers only once callers are there is found by what they get', async () => {
+    const { reason, report } = await rollOutBad('spoils');
+    expect(reason).toMatch(/\d+ of \d+ requests of callers failed/);
+    // 200 a second: what is found within a second, and drains for two more, fails at most that long.
+    expect(report.failed.total).toBeGreaterThan(0);
+    expect(report.failed.total).toBeLessThan(800);
+    expect({ lost: report.lost, stale: report.stale }).toEqual({ lost: none, stale: none });
+  }, 60_000);
+
+  test('that dies once callers are there is replaced by what ran before', async () => {
+    const { reason, report } = await rollOutBad('dies');
+    expect(reason).toMatch(/does not tell its metrics|ended while it served/);
+    expect(report.failed.total).toBeLessThan(400);
+    expect({ lost: report.lost, stale: report.stale }).toEqual({ lost: none, stale: none });
   }, 60_000);
 
   test('with an incompatible contract never gets a request', async () => {

@@ -1,6 +1,7 @@
 // A build of the gateway that something is wrong with: it stands before a good one (BIMETAL_BAD_UPSTREAM) and adds what
 // BIMETAL_BAD asks for: `crash` at start, `unready` for ever, `slow` (300 ms), `errors` (one answer in a hundred is a
-// 500), `contract` (an identity from a file).
+// 500), `contract` (an identity from a file); and what a canary cannot see, because it begins after 600 requests:
+// `spoils` (every second answer is a 500), `dies`.
 import { readFileSync } from 'node:fs';
 import { createServer, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,15 +23,20 @@ const listen = (setting: string, server: Server): Promise<string> => {
   );
 };
 
+let failures = 0;
 const fail = (response: ServerResponse): void => {
+  failures += 1;
   response.statusCode = 500;
   response.end();
 };
 
 let requests = 0;
+const soundRequests = 600;
 const http = createServer((incoming, response) => {
   requests += 1;
   if (bad === 'errors' && requests % 100 === 50) return fail(response);
+  if (bad === 'spoils' && requests > soundRequests && requests % 2 === 0) return fail(response);
+  if (bad === 'dies' && requests > soundRequests) process.exit(1);
   const options = {
     host: upstream.hostname,
     port: upstream.port,
@@ -49,9 +55,13 @@ const http = createServer((incoming, response) => {
   setTimeout(forward, bad === 'slow' ? 300 : 0);
 });
 
+const metrics = (): string =>
+  `bimetal_gateway_http_requests_total{status="500"} ${failures}\n` +
+  `bimetal_gateway_http_requests_total{status="200"} ${requests - failures}\n`;
+
 const admin = createServer((incoming, response) => {
   if (incoming.url === '/readyz') response.statusCode = bad === 'unready' ? 503 : 200;
-  if (incoming.url === '/metrics') return void response.end(`bimetal_gateway_http_requests_total ${requests}\n`);
+  if (incoming.url === '/metrics') return void response.end(metrics());
   if (incoming.url !== '/contract') return void response.end();
   response.end(
     bad === 'contract' ? readFileSync(env('BAD_CONTRACT')) : JSON.stringify(describeContract('gateway', '0')),

@@ -40,8 +40,8 @@ export abstract class Instance {
     this.hub = hub;
   }
 
-  /** Starts it and resolves when it is ready. */
-  abstract start(): Promise<void>;
+  /** Starts it and resolves when it is ready. Without a change: what it ran before. */
+  abstract start(change?: LaunchChange): Promise<void>;
   /** Drains it (SIGTERM) and resolves when it has ended. */
   abstract stop(options?: StopOptions): Promise<void>;
   /** SIGKILL. Resolves when it has ended. */
@@ -81,6 +81,11 @@ export abstract class Instance {
 
   get state(): InstanceState {
     return this.#state;
+  }
+
+  /** It has a process that answers: neither ended, nor stopped in its tracks. */
+  get isUp(): boolean {
+    return this.#state === 'ready' || this.#state === 'unready';
   }
 
   protected setState(state: InstanceState, failure?: string): void {

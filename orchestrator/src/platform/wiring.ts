@@ -72,7 +72,7 @@ export class Wiring {
     const { token, hub } = this.#parts;
     const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
     // Between the first one told and the last, keys that change owner are served by nobody: so all are connected first.
-    const told = [...nodes.flat(), ...gateways].filter(isUp);
+    const told = [...nodes.flat(), ...gateways].filter(({ isUp }) => isUp);
     const listeners = new Map(
       await Promise.all(
         told.map(async (instance) => [instance, await connectTo(controlAddress(instance), { token })] as const),
@@ -109,24 +109,21 @@ export class Wiring {
     return this.#parts.instances().find(({ spec }) => spec.spec.edge);
   }
 
-  /** Every fixed port to the instances behind it; `targets` stands in for those of one instance. */
-  async publishRoutes(targets: (instance: Instance) => readonly Instance['innerAddresses'][] = own): Promise<void> {
+  /** Leads every fixed port to the instances behind it. */
+  async publishRoutes(): Promise<void> {
     const edge = this.#edge;
-    if (!edge || !isUp(edge)) return;
+    if (!edge?.isUp) return;
     const { setRoutes } = await loadControlCalls();
     const routes = routesOf(this.#parts.model()).map((route) => ({
       name: route.name,
       listen: this.#parts.edgeListen(route.fixedPort),
-      targets: this.#targetsOf(route, targets),
+      targets: this.#targetsOf(route),
     }));
     this.#bound = await setRoutes(edge.address('admin'), routes, { token: this.#parts.token });
   }
 
-  #targetsOf({ port, instances }: RouteSpec, targets: (instance: Instance) => readonly Instance['innerAddresses'][]) {
-    return instances.flatMap(({ name }) => {
-      const instance = this.#instance(name);
-      return instance ? targets(instance).flatMap((addresses) => addresses[port] ?? []) : [];
-    });
+  #targetsOf({ port, instances }: RouteSpec): string[] {
+    return instances.flatMap(({ name }) => this.#instance(name)?.innerAddresses[port] ?? []);
   }
 
   /** HOST:PORT for callers on this machine: the edge's; without an edge, the first instance's own. */
@@ -144,11 +141,6 @@ export class Wiring {
     return Object.fromEntries(known.filter((entry): entry is [string, string] => entry[1] !== undefined));
   }
 }
-
-/** An instance without a process, or that was stopped in its tracks, is not waited for. */
-const isUp = ({ state }: Instance): boolean => state === 'ready' || state === 'unready';
-
-const own = ({ innerAddresses }: Instance): readonly Instance['innerAddresses'][] => [innerAddresses];
 
 /** ControlService of a gateway is on its admin port, that of a node on its gRPC port. */
 export const controlAddress = ({ spec, addresses }: Pick<Instance, 'spec' | 'addresses'>): string =>

@@ -38,7 +38,7 @@ export class Rejected extends Error {
 
 /** Start first: the new generation is ready before the former one is drained. Rejects with Rejected. */
 export const replace = async (platform: Platform, instance: Instance, options: ReplaceOptions): Promise<void> => {
-  if (instance.state !== 'ready' && instance.state !== 'unready') {
+  if (!instance.isUp) {
     throw new OrchestratorError('USAGE', `${instance.name} is ${instance.state}: \`./bimetal start\` starts it.`);
   }
   if (instance.spec.spec.edge) {
@@ -73,6 +73,7 @@ const replaceStateless = async (platform: Platform, instance: Instance, options:
   const retired = former?.stop() ?? Promise.resolve();
   retired.catch(() => {});
   if (before) await watchTraffic(next, before, options);
+  if (watched && !next.running) throw new Rejected('it ended while it served', true);
   await retired;
   say('the former one is drained');
 };
@@ -117,9 +118,10 @@ const watchTraffic = async (
   const until = performance.now() + limits.watchMs;
   while (performance.now() < until) {
     await sleep(Math.min(250, limits.watchMs));
-    const reason = next.running
-      ? judgeTraffic(before, await readTraffic(next.probeUrl), limits)
-      : 'it ended while it served';
+    const after = await readTraffic(next.probeUrl).catch((error: unknown) => {
+      throw new Rejected(`it does not tell its metrics: ${messageOf(error)}`, true);
+    });
+    const reason = judgeTraffic(before, after, limits);
     if (reason !== undefined) throw new Rejected(reason, true);
     if (signal.aborted) throw new Rejected('aborted', true);
   }
@@ -143,11 +145,15 @@ const replaceNode = async (platform: Platform, instance: Instance, options: Repl
     throw rejected(error, false);
   }
   const former = instance.adopt(next);
-  await platform.wiring.publishTopology(platform.wiring.topology);
+  // No key has another owner: whoever cannot be told now finds the new address by the former one's refusal.
+  await platform.wiring
+    .publishTopology(platform.wiring.topology)
+    .catch((error: unknown) => say(`not everybody was told of its address: ${messageOf(error)}`));
   await platform.wiring.publishRoutes();
   say(serves);
   if (former) await retireNode(platform, former, port);
   say('the former one has ended');
+  if (watched && !next.running) throw new Rejected('it ended while it served', true);
   if (watched) await watchNode(platform, instance, limits, signal);
 };
 

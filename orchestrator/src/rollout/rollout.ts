@@ -135,14 +135,22 @@ const rollBack = async (
   tell: (step: string, instance?: Instance) => void,
 ): Promise<void> => {
   for (const { instance, former } of replaced.toReversed()) {
+    const say = (step: string): void => tell(step, instance);
     try {
-      await replace(platform, instance, {
-        ...commonOf(options),
-        signal: new AbortController().signal,
-        change: former,
-        watched: false,
-        say: (step) => tell(step, instance),
-      });
+      if (instance.isUp) {
+        const { limits } = commonOf(options);
+        await replace(platform, instance, {
+          limits,
+          signal: new AbortController().signal,
+          change: former,
+          watched: false,
+          say,
+        });
+      } else {
+        // It has ended by itself: there is nothing to take over from it.
+        await instance.start(former);
+        say(instance.spec.spec.node ? 'started again, empty' : 'started again');
+      }
     } catch (error) {
       throw new OrchestratorError('UNHEALTHY', `${instance.name} could not be rolled back.`, { cause: error });
     }

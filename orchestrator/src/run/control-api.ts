@@ -118,9 +118,10 @@ export const createControlApi = ({ platform, status, onStop }: ControlOptions): 
       ...(body.force !== undefined && { force: body.force }),
     };
     const instance = platform.instance(name);
-    const isUp = instance.state === 'ready' || instance.state === 'unready';
     // What can be replaced without a failed request is; the edge has the fixed ports, and --force asks for it.
-    if (action === 'restart' && isUp && !options.force && !instance.spec.spec.edge) await restart(platform, instance);
+    if (action === 'restart' && instance.isUp && !options.force && !instance.spec.spec.edge)
+      await restart(platform, instance);
+    else if (action === 'start') await instance.start();
     else await instance[action](options);
     return { name, state: instance.state };
   });

@@ -27,7 +27,7 @@ export const serveRun = async (platform: Platform, { statusPort, onStop }: Serve
     platform.instances.map((instance) => ({
       name: instance.name,
       service: instance.service,
-      probeUrl: () => (instance.state === 'ready' || instance.state === 'unready' ? instance.probeUrl : undefined),
+      probeUrl: () => (instance.isUp ? instance.probeUrl : undefined),
       onReady: (ready) => instance.observe(ready),
     })),
   );

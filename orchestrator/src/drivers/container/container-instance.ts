@@ -79,7 +79,7 @@ export class ContainerInstance extends Instance {
     return undefined;
   }
 
-  async start(): Promise<void> {
+  async start(change?: LaunchChange): Promise<void> {
     // Added to a platform that runs already, it was not in the compose file.
     if (!this.#generation) return this.#startFirst();
     const { State } = await this.#own.container.inspect();
@@ -87,7 +87,7 @@ export class ContainerInstance extends Instance {
     this.starts += 1;
     this.setState('starting');
     try {
-      if (this.#own.change.once) await this.#startAnew();
+      if (change || this.#own.change.once) await this.#startAnew(change ?? this.change);
       else await this.#own.restart();
       await this.#own.whenReady();
     } catch (error) {
@@ -109,11 +109,12 @@ export class ContainerInstance extends Instance {
     }
   }
 
-  /** What held for one start of a container stands in it for good: it is made anew, at the same ports. */
-  async #startAnew(): Promise<void> {
+  /** What a container was made with stands in it for good: it is made anew, at the same ports. */
+  async #startAnew(change: LaunchChange): Promise<void> {
     const { number } = this.#own;
-    const launched = await this.#launch(this, number, this.change);
-    this.#generation = await this.#follow(launched, this.change, number);
+    const launched = await this.#launch(this, number, change);
+    this.#generation = await this.#follow(launched, change, number);
+    this.setAddresses(launched.addresses, launched.innerAddresses);
   }
 
   async #follow(launched: Launched, change: LaunchChange, number?: number): Promise<ContainerGeneration> {

@@ -194,8 +194,7 @@ export class ProcessDriver implements Driver {
 
   async #keepAndEnd(instance: ProcessInstance, ms: number): Promise<void> {
     const { hub, token } = this.#options;
-    const isUp = instance.state === 'ready' || instance.state === 'unready';
-    if (isUp && ms > 0) {
+    if (instance.isUp && ms > 0) {
       const { drain } = await loadControlCalls();
       await drain(controlAddress(instance), 0, { token, timeoutMs: ms }).catch(() => {});
       if (await instance.endedWithin(ms)) return;

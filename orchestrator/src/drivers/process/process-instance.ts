@@ -36,13 +36,13 @@ export class ProcessInstance extends Instance {
     return { build, settings };
   }
 
-  async start(): Promise<void> {
+  async start(change = this.change): Promise<void> {
     if (this.#generation?.running) {
       throw new OrchestratorError('USAGE', `${this.name} runs already (it is ${this.state}).`);
     }
     this.starts += 1;
     this.setState('starting');
-    const generation = this.#spawn(this.change, false);
+    const generation = this.#spawn(change, false);
     this.#generation = generation;
     try {
       await generation.whenListening();
