@@ -232,8 +232,10 @@ export class Load implements AsyncDisposable {
       await this.ready;
       await this.#drained.promise;
       const { patienceMs } = this.#settings;
-      const seconds = this.now() / 1_000;
-      const steps = this.#stepMeters.end(this.now());
+      const ended = this.now();
+      this.#recorder.end(ended);
+      const seconds = ended / 1_000;
+      const steps = this.#stepMeters.end(ended);
       const unverified = await verifyKeys(this.#client, this.#keys, this.#recorder, this.now(), patienceMs);
       const evicted = await this.#evicted();
       const notSwept = await sweepKeys(this.#client, this.#keys, patienceMs);

@@ -65,7 +65,7 @@ export interface LoadOptions {
   readonly ownersMayChange?: boolean;
   /** How many entries of the namespaces were evicted so far: what is missing for that reason is not lost. */
   readonly evictions?: () => Promise<number>;
-  /** Called with each window of 100 ms when it is over. */
+  /** Called with each window of 100 ms when it is over; the last one may be shorter. */
   readonly onSample?: (window: Window) => void;
   /** Ends the load like `stop`. */
   readonly signal?: AbortSignal;

@@ -1,6 +1,6 @@
 // The picture of a load: rate, latency, and what went wrong, over time.
 import type { LoadReport } from './report.ts';
-import type { Window } from './windows.ts';
+import { type Window, windowMs } from './windows.ts';
 
 const problems = ['failed', 'lost', 'stale', 'wrong', 'notSent'] as const;
 const colours = { failed: '#d62728', lost: '#9467bd', stale: '#ff7f0e', wrong: '#8c564b', notSent: '#7f7f7f' } as const;
@@ -56,7 +56,8 @@ export const plotOf = async ({ windows, seconds, sent }: LoadReport): Promise<st
       line(
         'answers a second',
         0,
-        over(({ answered, milliseconds }) => (answered * 1_000) / milliseconds),
+        // The last window may be too short for its rate to say anything.
+        over(({ answered, milliseconds }) => (answered * 1_000) / Math.max(windowMs, milliseconds)),
       ),
       line(
         'p99',

@@ -130,6 +130,10 @@ export class Recorder {
     this.windows.tick(now, stall);
   }
 
+  end(now: number): void {
+    this.windows.end(now);
+  }
+
   #count(what: Counted): void {
     this.windows.count(what);
     for (const meter of this.meters) meter.count(what);

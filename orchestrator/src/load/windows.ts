@@ -75,18 +75,24 @@ export class Windows {
   /** Ends the windows that are over at `now`. `stall`: how long the load had not looked. */
   tick(now: number, stall: number): void {
     this.#stall = Math.max(this.#stall, stall);
-    while (now >= this.#at + windowMs) this.#close();
+    while (now >= this.#at + windowMs) this.#close(windowMs);
+  }
+
+  /** Ends the last window as well, which is shorter: no request is missing. */
+  end(now: number): void {
+    this.tick(now, 0);
+    if (now > this.#at) this.#close(now - this.#at);
   }
 
   get all(): readonly Window[] {
     return [...this.#all, ...this.#pending];
   }
 
-  #close(): void {
+  #close(milliseconds: number): void {
     const sorted = this.#latencies.toSorted((a, b) => a - b);
     const window: Window = {
       at: this.#at,
-      milliseconds: windowMs,
+      milliseconds,
       ...this.#counts,
       answered: sorted.length,
       p50: rankOf(sorted, 0.5),
@@ -94,7 +100,7 @@ export class Windows {
       max: sorted.at(-1) ?? 0,
       stall: this.#stall,
     };
-    this.#at += windowMs;
+    this.#at += milliseconds;
     this.#counts = { ...empty };
     this.#latencies = [];
     this.#stall = 0;
