@@ -26,9 +26,21 @@ export const fixedPortVariable = (owner: string, spec: ServiceSpec, port: string
 /** `BIMETAL_INSTANCE_GATEWAY_0_HTTP_PORT`: the host's side of an instance's own port, any by default. */
 export const ownPortVariable = ({ name }: InstanceSpec, port: string): string => variable('INSTANCE', name, port);
 
+/** HOST:PORT of an instance for the other containers; `host` is its container's name in the project. */
+const innerAddress = (instance: InstanceSpec, port: string, host = composeName(instance)): string =>
+  `${host}:${portOf(instance.spec, port).first}`;
+
+/** All of them by the model's port names. */
+export const innerAddresses = (instance: InstanceSpec, host?: string): Record<string, string> =>
+  Object.fromEntries(Object.keys(instance.spec.ports).map((port) => [port, innerAddress(instance, port, host)]));
+
+/** What every container of the compose file is given. */
+export const composeTopology = (model: PlatformModel): Topology =>
+  topologyOf(model, (node, port) => innerAddress(node, port));
+
 const containerAddressing: Addressing = {
   listen: ({ spec }, port) => `0.0.0.0:${portOf(spec, port).first}`,
-  direct: (instance, port) => `${composeName(instance)}:${portOf(instance.spec, port).first}`,
+  direct: (instance, port) => innerAddress(instance, port),
   edgeHost: 'edge',
   edgeListen: (fixedPort) => `0.0.0.0:${fixedPort}`,
   fixed: (_, fixedPort) => `edge:${fixedPort}`,
@@ -71,11 +83,8 @@ const environment = (
   instance: InstanceSpec,
   extra: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> => {
-  const topology = topologyOf(model, (service, port, index) => {
-    const node = instancesOf(model, service)[index];
-    return (node && containerAddressing.direct(node, port)) ?? '';
-  });
-  const fixed = environmentOf(instance, surroundingsOf(model, instance, containerAddressing, topology), extra);
+  const at = surroundingsOf(model, instance, containerAddressing, composeTopology(model));
+  const fixed = environmentOf(instance, at, extra);
   return {
     ...escaped(fixed),
     // The orchestrator makes a secret for each run. A plain `docker compose up` has none to give, and relies on

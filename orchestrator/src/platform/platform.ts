@@ -55,7 +55,7 @@ export class Platform implements AsyncDisposable {
   }
 
   get model(): PlatformModel {
-    return this.#parts.driver.model;
+    return this.#parts.driver.fleet.model;
   }
 
   /** The secret of ControlService and of namespace writes at nodes. */
@@ -92,18 +92,18 @@ export class Platform implements AsyncDisposable {
 
   /** In start order. */
   get instances(): readonly Instance[] {
-    return this.#parts.driver.instances;
+    return this.#parts.driver.fleet.instances;
   }
 
   instance(name: string): Instance {
-    const found = this.instances.find((instance) => instance.name === name);
+    const found = this.#parts.driver.fleet.find(name);
     if (found) return found;
     const known = this.instances.map((instance) => instance.name).join(', ');
     throw new OrchestratorError('USAGE', `There is no instance ${name}; there are ${known}.`);
   }
 
   instancesOf(service: string): Instance[] {
-    return this.instances.filter((instance) => instance.service === service);
+    return this.#parts.driver.fleet.of(service);
   }
 
   /** Where the control API of this run listens, for other commands to find. */
@@ -138,7 +138,7 @@ export class Platform implements AsyncDisposable {
 
   /** In the model alone: see scale/. */
   resize(service: string, replicas: number): readonly Instance[] {
-    return this.#parts.driver.resize(service, replicas);
+    return this.#parts.driver.fleet.resize(service, replicas);
   }
 
   /** Builds what changed of a service; the running instances keep what they run. */

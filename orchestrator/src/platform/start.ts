@@ -111,7 +111,7 @@ const createDriver = async (kind: DriverKind, needs: DriverNeeds): Promise<Drive
 const firstRequests = (driver: Driver, signal: AbortSignal): Step => ({
   title: 'Send the first requests',
   run: async () => {
-    const gateways = driver.instances.filter(({ service }) => service === 'gateway');
+    const gateways = driver.fleet.of('gateway');
     await Promise.all(gateways.map((gateway) => tryFirstRequests(gateway.url('http'), driver.wiring.topology, signal)));
   },
 });

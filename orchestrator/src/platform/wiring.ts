@@ -1,17 +1,16 @@
+import type { Fleet } from '../drivers/fleet.ts';
 import type { Instance } from '../drivers/instance.ts';
 import { messageOf, OrchestratorError } from '../errors.ts';
 import type { LogHub } from '../logs/hub.ts';
 import { hasEdge, type RouteSpec, routesOf } from '../model/routes.ts';
 import { topologyOf } from '../model/topology.ts';
-import type { PlatformModel, Topology } from '../model/types.ts';
+import type { Topology } from '../model/types.ts';
 
 /** Brings gRPC with it, so it is loaded while the first instances start. */
 export const loadControlCalls = () => import('./control-calls.ts');
 
 export interface WiringParts {
-  /** Changes when a service is scaled. */
-  readonly model: () => PlatformModel;
-  readonly instances: () => readonly Instance[];
+  readonly fleet: Fleet<Instance>;
   /** What the edge binds for a fixed port. */
   readonly edgeListen: (fixedPort: number) => string;
   /** How this machine reaches what the edge has bound, where that is not the same. */
@@ -43,19 +42,14 @@ export class Wiring {
   nextTopology(moved: ReadonlyMap<string, string> = new Map()): Topology {
     const epoch = BigInt(this.#topology?.epoch ?? 0) + 1n;
     return topologyOf(
-      this.#parts.model(),
-      (service, port, index) => {
-        const name = `${service}-${index}`;
-        const address = moved.get(name) ?? this.#instance(name)?.innerAddresses[port];
+      this.#parts.fleet.model,
+      ({ name }, port) => {
+        const address = moved.get(name) ?? this.#parts.fleet.find(name)?.innerAddresses[port];
         if (address === undefined) throw new OrchestratorError('UNHEALTHY', `${name} has no address yet.`);
         return address;
       },
       epoch,
     );
-  }
-
-  #instance(name: string): Instance | undefined {
-    return this.#parts.instances().find((instance) => instance.name === name);
   }
 
   /** What the compose file has given everybody at start. */
@@ -69,8 +63,8 @@ export class Wiring {
    */
   async publishTopology(topology: Topology, nodes: readonly (readonly Instance[])[] = [this.#nodes]): Promise<bigint> {
     const { connectTo } = await loadControlCalls();
-    const { token, hub } = this.#parts;
-    const gateways = this.#parts.instances().filter(({ service }) => service === 'gateway');
+    const { token, hub, fleet } = this.#parts;
+    const gateways = fleet.of('gateway');
     // Between the first one told and the last, keys that change owner are served by nobody: so all are connected first.
     const told = [...nodes.flat(), ...gateways].filter(({ isUp }) => isUp);
     const listeners = new Map(
@@ -102,11 +96,11 @@ export class Wiring {
   }
 
   get #nodes(): Instance[] {
-    return this.#parts.instances().filter(({ spec }) => spec.spec.node);
+    return this.#parts.fleet.instances.filter(({ spec }) => spec.spec.node);
   }
 
   get #edge(): Instance | undefined {
-    return this.#parts.instances().find(({ spec }) => spec.spec.edge);
+    return this.#parts.fleet.instances.find(({ spec }) => spec.spec.edge);
   }
 
   /** Leads every fixed port to the instances behind it. */
@@ -114,7 +108,7 @@ export class Wiring {
     const edge = this.#edge;
     if (!edge?.isUp) return;
     const { setRoutes } = await loadControlCalls();
-    const routes = routesOf(this.#parts.model()).map((route) => ({
+    const routes = routesOf(this.#parts.fleet.model).map((route) => ({
       name: route.name,
       listen: this.#parts.edgeListen(route.fixedPort),
       targets: this.#targetsOf(route),
@@ -123,21 +117,21 @@ export class Wiring {
   }
 
   #targetsOf({ port, instances }: RouteSpec): string[] {
-    return instances.flatMap(({ name }) => this.#instance(name)?.innerAddresses[port] ?? []);
+    return instances.flatMap(({ name }) => this.#parts.fleet.find(name)?.innerAddresses[port] ?? []);
   }
 
   /** HOST:PORT for callers on this machine: the edge's; without an edge, the first instance's own. */
   endpoint(route: string): string | undefined {
-    const { model, reachEdge } = this.#parts;
-    if (hasEdge(model())) return reachEdge ? reachEdge(route) : this.#bound.get(route);
-    const spec = routesOf(model()).find(({ name }) => name === route);
+    const { fleet, reachEdge } = this.#parts;
+    if (hasEdge(fleet.model)) return reachEdge ? reachEdge(route) : this.#bound.get(route);
+    const spec = routesOf(fleet.model).find(({ name }) => name === route);
     const [first] = spec?.instances ?? [];
-    return first && spec && this.#instance(first.name)?.addresses[spec.port];
+    return first && spec && fleet.find(first.name)?.addresses[spec.port];
   }
 
   /** All of them by name. */
   get endpoints(): Readonly<Record<string, string>> {
-    const known = routesOf(this.#parts.model()).map(({ name }) => [name, this.endpoint(name)] as const);
+    const known = routesOf(this.#parts.fleet.model).map(({ name }) => [name, this.endpoint(name)] as const);
     return Object.fromEntries(known.filter((entry): entry is [string, string] => entry[1] !== undefined));
   }
 }

@@ -10,16 +10,15 @@ import { formatRecord } from '../../logs/format.ts';
 import type { LogHub } from '../../logs/hub.ts';
 import {
   composeName,
+  composeTopology,
   emitCompose,
   emitGeneration,
+  innerAddresses,
   ownPortVariable,
   publishedPorts,
   routePorts,
 } from '../../model/compose.ts';
-import { customise } from '../../model/customise.ts';
-import { drivenInstances, type InstanceSpec, instancesOf, serviceOf } from '../../model/instances.ts';
-import { portOf } from '../../model/routes.ts';
-import { topologyOf } from '../../model/topology.ts';
+import { type InstanceSpec, serviceOf } from '../../model/instances.ts';
 import type { PlatformModel } from '../../model/types.ts';
 import type { Report, Step } from '../../platform/steps.ts';
 import { Wiring } from '../../platform/wiring.ts';
@@ -28,6 +27,7 @@ import { findFreePorts, isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import { root, stateFolder } from '../../root.ts';
 import type { Driver } from '../driver.ts';
+import { Fleet } from '../fleet.ts';
 import type { Build, LaunchChange } from '../generation.ts';
 import type { Launched, OpenLogs } from './container-generation.ts';
 import { ContainerInstance } from './container-instance.ts';
@@ -50,6 +50,7 @@ export interface ContainerDriverOptions {
 /** Runs docker-compose.yml, the file that users run, as a project of its own. */
 export class ContainerDriver implements Driver {
   readonly kind = 'container';
+  readonly fleet: Fleet<ContainerInstance>;
   readonly steps: readonly Step[];
   readonly wiring: Wiring;
   readonly #options: ContainerDriverOptions;
@@ -57,39 +58,26 @@ export class ContainerDriver implements Driver {
   readonly #ports = new Map<string, number>();
   /** What each service was started from. */
   readonly #images = new Map<string, string>();
-  #model: PlatformModel;
-  #instances: ContainerInstance[];
-  /** Also those that a change of the number of instances left out: they are to be ended, too. */
-  readonly #everStarted = new Set<ContainerInstance>();
   readonly #ownFiles = new Set<string>();
 
   constructor(options: ContainerDriverOptions) {
     this.#options = options;
     this.#project = `bimetal-${options.name}`;
-    this.#model = options.model;
-    const specs = drivenInstances(options.model);
-    this.#instances = specs.map((spec) => this.#makeInstance(spec));
+    this.fleet = new Fleet(options.model, (spec) => this.#makeInstance(spec));
     this.wiring = new Wiring({
-      model: () => this.#model,
-      instances: () => this.#instances,
+      fleet: this.fleet,
       edgeListen: (fixedPort) => `0.0.0.0:${fixedPort}`,
       reachEdge: (route) => {
-        const found = routePorts(this.#model).find((port) => port.route === route);
+        const found = routePorts(this.fleet.model).find((port) => port.route === route);
         const hostPort = found && this.#ports.get(found.variable);
         return hostPort === undefined ? undefined : `127.0.0.1:${hostPort}`;
       },
       token: options.token,
       hub: options.hub,
     });
-    this.wiring.assume(
-      topologyOf(options.model, (service, port, index) => {
-        const node = instancesOf(options.model, service)[index];
-        if (!node) throw new OrchestratorError('USAGE', `There is no ${service}-${index}.`);
-        return innerAddress(node, composeName(node), port);
-      }),
-    );
-    for (const { service, spec } of specs) {
-      if (spec.build.kind === 'prebuilt') {
+    this.wiring.assume(composeTopology(options.model));
+    for (const { service, spec } of this.fleet.instances) {
+      if (spec.spec.build.kind === 'prebuilt') {
         throw new OrchestratorError(
           'USAGE',
           `${service} is given as a program of this machine: the container driver runs images only.`,
@@ -98,24 +86,8 @@ export class ContainerDriver implements Driver {
     }
     this.steps = [
       imageStep(options),
-      { title: `Start ${specs.map(({ name }) => name).join(', ')}`, run: () => this.#up() },
+      { title: `Start ${this.fleet.instances.map(({ name }) => name).join(', ')}`, run: () => this.#up() },
     ];
-  }
-
-  get model(): PlatformModel {
-    return this.#model;
-  }
-
-  get instances(): readonly ContainerInstance[] {
-    return this.#instances;
-  }
-
-  resize(service: string, replicas: number): readonly ContainerInstance[] {
-    this.#model = customise(this.#model, { services: { [service]: { replicas } } });
-    const known = new Map(this.#instances.map((instance) => [instance.name, instance]));
-    for (const instance of this.#instances) this.#everStarted.add(instance);
-    this.#instances = drivenInstances(this.#model).map((spec) => known.get(spec.name) ?? this.#makeInstance(spec));
-    return this.#instances.filter((instance) => instance.service === service);
   }
 
   #makeInstance(spec: InstanceSpec): ContainerInstance {
@@ -141,14 +113,14 @@ export class ContainerDriver implements Driver {
       .withStartupTimeout(60_000)
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
-    const started = await this.#followWhile(environment.up(this.instances.map(({ spec }) => composeName(spec))));
-    for (const { service } of this.instances) this.#images.set(service, await currentImage(service));
+    const started = await this.#followWhile(environment.up(this.fleet.instances.map(({ spec }) => composeName(spec))));
+    for (const { service } of this.fleet.instances) this.#images.set(service, await currentImage(service));
     const { container } = await getContainerRuntimeClient();
     await Promise.all(
-      this.instances.map((instance) => {
+      this.fleet.instances.map((instance) => {
         const { spec } = instance;
         const id = started.getContainer(`${composeName(spec)}-1`).getId();
-        const ports = publishedPorts(this.#model, spec);
+        const ports = publishedPorts(this.fleet.model, spec);
         const addresses = Object.keys(spec.spec.ports).map((port, i) => [
           port,
           `127.0.0.1:${this.#ports.get(ports[i]?.variable ?? '')}`,
@@ -156,11 +128,11 @@ export class ContainerDriver implements Driver {
         return instance.take({
           container: container.getById(id),
           addresses: Object.fromEntries(addresses),
-          innerAddresses: innerAddresses(spec, composeName(spec)),
+          innerAddresses: innerAddresses(spec),
         });
       }),
     );
-    await gate.admit(this.instances);
+    await gate.admit(this.fleet.instances);
   }
 
   /** Reads the logs from the first moment: a container that does not get healthy is gone with its log afterwards. */
@@ -171,7 +143,9 @@ export class ContainerDriver implements Driver {
         ({ Labels }) => Labels['com.docker.compose.project'] === this.#project,
       );
       for (const { Id, Labels } of found) {
-        const instance = this.instances.find(({ spec }) => composeName(spec) === Labels['com.docker.compose.service']);
+        const instance = this.fleet.instances.find(
+          ({ spec }) => composeName(spec) === Labels['com.docker.compose.service'],
+        );
         await instance?.follow(container.getById(Id));
       }
     };
@@ -180,7 +154,7 @@ export class ContainerDriver implements Driver {
       return await starting;
     } catch (error) {
       throw new OrchestratorError('UNHEALTHY', `The containers did not start: ${lastLineOf(messageOf(error))}`, {
-        details: this.instances.flatMap((instance) => instance.logs().slice(-5).map(formatRecord)).join('\n'),
+        details: this.fleet.instances.flatMap((instance) => instance.logs().slice(-5).map(formatRecord)).join('\n'),
         cause: error,
       });
     } finally {
@@ -190,8 +164,8 @@ export class ContainerDriver implements Driver {
 
   /** Chosen here and not by the engine, which would give others after a restart. */
   async #choosePorts(): Promise<void> {
-    const wanted = this.instances.flatMap(({ spec }) =>
-      publishedPorts(this.#model, spec).map((port) => ({ spec, port })),
+    const wanted = this.fleet.instances.flatMap(({ spec }) =>
+      publishedPorts(this.fleet.model, spec).map((port) => ({ spec, port })),
     );
     const isAny = ({ port }: (typeof wanted)[number]): boolean => this.#options.ports === 'free' || port.hostPort === 0;
     const free = await findFreePorts(wanted.filter(isAny).length);
@@ -245,7 +219,7 @@ export class ContainerDriver implements Driver {
     }
     const file = this.#writeFile(
       `${compose}.yml`,
-      emitGeneration(this.#model, spec, {
+      emitGeneration(this.fleet.model, spec, {
         composeName: compose,
         image: change.build?.kind === 'image' ? change.build.image : '',
         settings: { ...this.#options.settings, ...change.settings, ...change.once },
@@ -269,19 +243,14 @@ export class ContainerDriver implements Driver {
   }
 
   async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
-    const model = { ...this.#model, services: { [service]: serviceOf(this.#model, service) } };
+    const model = { ...this.fleet.model, services: { [service]: serviceOf(this.fleet.model, service) } };
     await imageStep({ ...this.#options, model, signal }).run(report);
     return { kind: 'image', image: await currentImage(service) };
   }
 
   /** The reaper, which is closed next, removes the containers and the network: the same way however a run ends. */
   async stop(drainMs: number): Promise<void> {
-    const all = [...new Set([...this.#everStarted, ...this.#instances])];
-    const nodes = all.filter(({ spec }) => spec.spec.node);
-    const others = all.filter(({ spec }) => !spec.spec.node);
-    const deadline = Date.now() + drainMs;
-    await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
-    await Promise.all(nodes.map((instance) => instance.endWithin(Math.max(0, deadline - Date.now()))));
+    await this.fleet.end(drainMs);
     for (const file of this.#ownFiles) rmSync(file, { force: true });
   }
 }
@@ -296,12 +265,6 @@ const requireFree = async (spec: InstanceSpec, number: number): Promise<void> =>
     `Port ${number}, which ${spec.name} needs, is taken by ${describePortHolder(number)}.`,
   );
 };
-
-const innerAddress = ({ spec }: InstanceSpec, host: string, port: string): string =>
-  `${host}:${portOf(spec, port).first}`;
-
-const innerAddresses = (instance: InstanceSpec, host: string): Record<string, string> =>
-  Object.fromEntries(Object.keys(instance.spec.ports).map((port) => [port, innerAddress(instance, host, port)]));
 
 /** The id of the image that is under the tag now: it stays when the tag moves on. */
 const currentImage = async (service: string): Promise<string> => {

@@ -150,7 +150,6 @@ export class ContainerInstance extends Instance {
     this.setState('stopped');
   }
 
-  /** The quick drain at the end of a run. */
   async endWithin(ms: number): Promise<void> {
     if (this.#generation) this.setState('stopping');
     const all = [this.#generation, ...this.#others].filter((generation) => generation !== undefined);

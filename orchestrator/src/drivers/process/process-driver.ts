@@ -3,8 +3,7 @@ import { buildSteps } from '../../build/build.ts';
 import { OrchestratorError } from '../../errors.ts';
 import type { ContractGate } from '../../identity/contract-gate.ts';
 import type { LogHub } from '../../logs/hub.ts';
-import { customise } from '../../model/customise.ts';
-import { drivenInstances, type InstanceSpec, serviceOf, startOrder } from '../../model/instances.ts';
+import { type InstanceSpec, serviceOf, startOrder } from '../../model/instances.ts';
 import { fixedPortOf, isBehindEdge, routesOf } from '../../model/routes.ts';
 import { environmentOf } from '../../model/settings.ts';
 import { surroundingsOf } from '../../model/surroundings.ts';
@@ -15,6 +14,7 @@ import { describePortHolder } from '../../process/port-holder.ts';
 import { isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import type { Driver } from '../driver.ts';
+import { Fleet } from '../fleet.ts';
 import type { Build, LaunchChange } from '../generation.ts';
 import { PinnedPrograms } from './pinned-programs.ts';
 import type { Launch } from './process-generation.ts';
@@ -40,23 +40,18 @@ export interface ProcessDriverOptions {
 /** Runs the native binaries as processes of this machine. */
 export class ProcessDriver implements Driver {
   readonly kind = 'process';
+  readonly fleet: Fleet<ProcessInstance>;
   readonly steps: readonly Step[];
   readonly wiring: Wiring;
   readonly #options: ProcessDriverOptions;
   readonly #programs: PinnedPrograms;
-  #model: PlatformModel;
-  #instances: ProcessInstance[];
-  /** Also those that a change of the number of instances left out: they are to be ended, too. */
-  readonly #everStarted = new Set<ProcessInstance>();
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
-    this.#model = options.model;
     this.#programs = new PinnedPrograms(options.name, options.reaper);
-    this.#instances = drivenInstances(options.model).map((spec) => this.#makeInstance(spec));
+    this.fleet = new Fleet(options.model, (spec) => this.#makeInstance(spec));
     this.wiring = new Wiring({
-      model: () => this.#model,
-      instances: () => this.#instances,
+      fleet: this.fleet,
       edgeListen: (fixedPort) => `127.0.0.1:${options.ports === 'free' ? 0 : fixedPort}`,
       token: options.token,
       hub: options.hub,
@@ -67,17 +62,9 @@ export class ProcessDriver implements Driver {
         : []),
       ...buildSteps(options),
       ...startOrder(options.model)
-        .filter((services) => services.some((service) => this.#instancesOf(service).length > 0))
+        .filter((services) => services.some((service) => this.fleet.of(service).length > 0))
         .map((services) => this.#startStep(services)),
     ];
-  }
-
-  get model(): PlatformModel {
-    return this.#model;
-  }
-
-  get instances(): readonly ProcessInstance[] {
-    return this.#instances;
   }
 
   #makeInstance(spec: InstanceSpec): ProcessInstance {
@@ -91,21 +78,9 @@ export class ProcessDriver implements Driver {
     );
   }
 
-  resize(service: string, replicas: number): readonly ProcessInstance[] {
-    this.#model = customise(this.#model, { services: { [service]: { replicas } } });
-    const known = new Map(this.#instances.map((instance) => [instance.name, instance]));
-    for (const instance of this.#instances) this.#everStarted.add(instance);
-    this.#instances = drivenInstances(this.#model).map((spec) => known.get(spec.name) ?? this.#makeInstance(spec));
-    return this.#instancesOf(service);
-  }
-
-  #instancesOf(service: string): ProcessInstance[] {
-    return this.#instances.filter((instance) => instance.service === service);
-  }
-
   /** Asked before anything is built: a taken port is the most common reason why a start fails. */
   async #checkPorts(): Promise<void> {
-    const own = this.#instances
+    const own = this.fleet.instances
       .filter(({ spec }) => !isBehindEdge(spec.spec))
       .flatMap(({ name, spec }) =>
         Object.keys(spec.spec.ports).map((port) => ({
@@ -113,7 +88,7 @@ export class ProcessDriver implements Driver {
           number: fixedPortOf(spec, port),
         })),
       );
-    const fixed = routesOf(this.#model).map(({ name, fixedPort }) => ({
+    const fixed = routesOf(this.fleet.model).map(({ name, fixedPort }) => ({
       who: `the edge needs for ${name}`,
       number: fixedPort,
     }));
@@ -127,7 +102,7 @@ export class ProcessDriver implements Driver {
   }
 
   #startStep(services: readonly string[]): Step {
-    const instances = services.flatMap((service) => this.#instancesOf(service));
+    const instances = services.flatMap((service) => this.fleet.of(service));
     const hasNodes = instances.some(({ spec }) => spec.spec.node);
     return {
       title: `Start ${instances.map(({ name }) => name).join(', ')}`,
@@ -146,13 +121,13 @@ export class ProcessDriver implements Driver {
     const { token, settings } = this.#options;
     const { spec } = instance;
     const at = surroundingsOf(
-      this.#model,
+      this.fleet.model,
       spec,
       {
         // Started again after its end, an instance keeps the ports that it was given.
         listen: ({ name }, port) =>
           (beside || name !== instance.name ? undefined : instance.addresses[port]) ?? this.#anyOrFixed(spec, port),
-        direct: ({ name }, port) => this.#instances.find((other) => other.name === name)?.addresses[port],
+        direct: ({ name }, port) => this.fleet.find(name)?.addresses[port],
         edgeListen: (fixedPort) => `127.0.0.1:${fixedPort}`,
         fixed: (route) => this.wiring.endpoint(route),
       },
@@ -186,8 +161,8 @@ export class ProcessDriver implements Driver {
   }
 
   async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
-    const spec = serviceOf(this.#model, service);
-    const model = { ...this.#model, services: { [service]: spec } };
+    const spec = serviceOf(this.fleet.model, service);
+    const model = { ...this.fleet.model, services: { [service]: spec } };
     for (const step of buildSteps({ ...this.#options, model, signal })) await step.run(report);
     return { kind: 'program', command: this.#programs.pin(service, spec, this.#options.release) };
   }
@@ -203,19 +178,11 @@ export class ProcessDriver implements Driver {
     await instance.endWithin(0);
   }
 
-  /** Callers before those whom they call, so that what is in flight can finish; the edge goes with the callers. */
   async stop(drainMs: number): Promise<void> {
-    const all = [...new Set([...this.#everStarted, ...this.#instances])];
-    const nodes = all.filter(({ spec }) => spec.spec.node);
-    const others = all.filter(({ spec }) => !spec.spec.node);
-    const deadline = Date.now() + drainMs;
-    await Promise.all(others.map((instance) => instance.endWithin(drainMs / 2)));
-    const end = (instance: ProcessInstance): Promise<void> => {
-      const ms = Math.max(0, deadline - Date.now());
-      // What has something to write is told to drain; the others see their standard input close.
-      return this.#dataFolderOf(instance.spec) ? this.#keepAndEnd(instance, ms) : instance.endWithin(ms);
-    };
-    await Promise.all(nodes.map(end));
+    // A node that has something to write is told to drain; the others see their standard input close.
+    await this.fleet.end(drainMs, (node, ms) =>
+      this.#dataFolderOf(node.spec) ? this.#keepAndEnd(node, ms) : node.endWithin(ms),
+    );
     this.#programs.remove();
   }
 }

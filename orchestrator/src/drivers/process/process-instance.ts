@@ -111,7 +111,6 @@ export class ProcessInstance extends Instance {
     return (await this.#generation?.endedWithin(ms)) ?? true;
   }
 
-  /** The quick drain at the end of a run. */
   async endWithin(ms: number): Promise<void> {
     if (this.#generation?.running) this.setState('stopping');
     await Promise.all([this.#generation, ...this.#others].map((generation) => generation?.endWithin(ms)));
