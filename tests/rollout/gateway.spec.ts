@@ -1,10 +1,10 @@
 // Gateways are replaced while they serve: no request fails; and a bad build is rolled back by itself.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { describeContract } from '../../contract/ts/index.ts';
 import { type LoadReport, type RolloutReport, rollOut, scale } from '../../orchestrator/src/index.ts';
+import { temporaryFolder } from '../../orchestrator/src/testing/temporary-folder.ts';
 import { plantContract } from '../support/planted-contract.ts';
 import { driver, useStage } from '../support/platform.ts';
 import { underLoad } from '../support/under-load.ts';
@@ -60,12 +60,6 @@ test('gateways come and go behind one address, and no request fails', async () =
 }, 60_000);
 
 const aBadBuild = (): void => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'bimetal-bad-'));
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
   /** Rolls it out under load; it has to be rolled back. */
   const rollOutBad = async (bad: string, settings: Record<string, string> = {}) => {
     const { platform } = stage();
@@ -135,7 +129,7 @@ const aBadBuild = (): void => {
       ...planted.identity,
       descriptorSet: planted.descriptorSet.toString('base64'),
     };
-    const file = join(folder, 'contract.json');
+    const file = join(temporaryFolder(), 'contract.json');
     await writeFile(file, JSON.stringify(identity));
     expect(await tryBad('contract', { BAD_CONTRACT: file })).toContain('bimetal.cache.v1.PutResponse');
   }, 60_000);

@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { failures } from '../errors.ts';
 import { root } from '../root.ts';
 import { findRun } from '../run/run-file.ts';
 import { bimetal, Command, fakeChangeFile, freshName, upArgs } from '../testing/cli.ts';
+import { temporaryFolder } from '../testing/temporary-folder.ts';
 
 const codeOf = (name: keyof typeof failures): number => failures[name].exitCode;
 
 /** A folder with programs that answer `--version` as they are told, to be put first on the PATH. */
 const fakePrograms = (programs: Readonly<Record<string, string>>): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'bimetal-path-'));
+  const folder = temporaryFolder();
   for (const [name, script] of Object.entries(programs)) {
     writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
     chmodSync(join(folder, name), 0o755);
@@ -190,7 +190,7 @@ describe('exit codes', () => {
   });
 
   test('CONTRACT_MISMATCH: a service of another contract with the same revision', async () => {
-    const identity = join(mkdtempSync(join(tmpdir(), 'bimetal-')), 'identity.json');
+    const identity = join(temporaryFolder(), 'identity.json');
     const { DIGEST, readDescriptorSet, REVISION } = await import('../../../contract/ts/gen/identity.ts');
     const other = {
       service: 'gateway',

@@ -1,17 +1,16 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSources } from '../build/sources.ts';
+import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { Watcher } from './watcher.ts';
 
 let folder = '';
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'bimetal-watch-'));
+  folder = temporaryFolder();
   mkdirSync(join(folder, 'deep/er'), { recursive: true });
   writeFileSync(join(folder, 'deep/er/a.ts'), 'one');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** How often what is below the folder differed when the watcher spoke, until it had been quiet for long enough. */
 const changesWhile = async (work: () => Promise<void> | void): Promise<number> => {

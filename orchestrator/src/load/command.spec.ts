@@ -1,17 +1,15 @@
 // `./bimetal load` as a person calls it, against a cache of our own.
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bimetal, Command } from '../testing/cli.ts';
+import { temporaryFolder } from '../testing/temporary-folder.ts';
 import { FakeCache, problem } from './fake-cache.ts';
-
-const folder = (): string => mkdtempSync(join(tmpdir(), 'bimetal-load-'));
 
 const briefly = ['--rate', '300', '--seconds', '0.7', '--keys', '50'];
 
 test('a clean load says so, exits 0 and leaves a report and a plot', async () => {
   await using cache = await FakeCache.start();
-  const out = folder();
+  const out = temporaryFolder();
   const { code, stdout } = await bimetal('load', '--url', cache.url, '--out', out, ...briefly);
   expect([code, stdout]).toEqual([0, stdout]);
   expect(stdout).toMatch(/requests +210 in/);
@@ -28,14 +26,24 @@ test('failures are counted by reason, and the exit code tells of them', async ()
     return true;
   });
   cache.armed = true;
-  const { code, stdout } = await bimetal('load', '--url', cache.url, '--out', folder(), '--json', ...briefly);
+  const { code, stdout } = await bimetal('load', '--url', cache.url, '--out', temporaryFolder(), '--json', ...briefly);
   expect(code).toBe(15);
   expect(JSON.parse(stdout)).toMatchObject({ failed: { total: 1, byReason: { '503 DRAINING': 1 } } });
 });
 
 test('an interrupt ends the load, which reports all the same', async () => {
   await using cache = await FakeCache.start();
-  const command = new Command(['load', '--url', cache.url, '--out', folder(), '--rate', '300', '--keys', '50']);
+  const command = new Command([
+    'load',
+    '--url',
+    cache.url,
+    '--out',
+    temporaryFolder(),
+    '--rate',
+    '300',
+    '--keys',
+    '50',
+  ]);
   await command.says('in flight');
   command.process.kill('SIGINT');
   const { code, stdout } = await command.ended;

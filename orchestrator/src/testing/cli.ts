@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceChange } from '../model/customise.ts';
 import { root } from '../root.ts';
 import { fakeModel } from './fake-platform.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 export interface Outcome {
   readonly code: number | null;
@@ -67,7 +67,7 @@ export const freshName = (): string => `spec-${randomBytes(4).toString('hex')}`;
 
 /** A file for `up --change` that puts fakes in place of the native services. */
 export const fakeChangeFile = (changes: Readonly<Record<string, ServiceChange>> = {}): string => {
-  const file = join(mkdtempSync(join(tmpdir(), 'bimetal-')), 'change.json');
+  const file = join(temporaryFolder(), 'change.json');
   writeFileSync(file, JSON.stringify(fakeModel(changes)));
   return file;
 };
