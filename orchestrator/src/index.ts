@@ -18,4 +18,5 @@ export type { Platform } from './platform/platform.ts';
 export { type StartOptions, startPlatform } from './platform/start.ts';
 export type { RolloutLimits } from './rollout/limits.ts';
 export { type RolloutReport, restart, rollOut } from './rollout/rollout.ts';
+export { type AttachedInstance, type AttachedPlatform, attachPlatform } from './run/attach.ts';
 export { type ScaleReport, scale } from './scale/scale.ts';

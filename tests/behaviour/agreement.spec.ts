@@ -6,13 +6,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { entry } from '../support/http.ts';
-import { useStage } from '../support/platform.ts';
+import { freshName, useSharedStage } from '../support/platform.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const corpus = join(root, 'node_modules/cldr-misc-full/main');
-const stage = useStage({ model: { namespaces: [{ name: 'demo', quotaBytes: String(200 * 1024 * 1024) }] } } as never);
+const namespace = freshName('documents');
+// Hooks run in the order of their definition: this one needs the stage.
+afterAll(() => stage().http.delete(`/v1/namespaces/${namespace}`));
+const stage = useSharedStage();
 
 const documents = readdirSync(corpus, { recursive: true, withFileTypes: true })
   .filter((file) => file.isFile() && file.name.endsWith('.json'))
@@ -45,7 +48,7 @@ const readWith = async (program: string): Promise<Line[]> => {
     JSON.stringify({
       gatewayUrl: platform.instance('gateway-0').url('http'),
       nodes: platform.clientTopology.nodes,
-      namespace: 'demo',
+      namespace,
       keys: documents.map(({ key }) => key),
     }),
   );
@@ -64,8 +67,12 @@ const expectAll = (lines: readonly Line[]): void => {
 
 beforeAll(async () => {
   const { http } = stage();
+  await http.request('PUT', `/v1/namespaces/${namespace}`, {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ quotaBytes: String(200 * 1024 * 1024) }),
+  });
   await inParallel(documents, 32, async ({ key, value }) => {
-    const { status } = await http.put(entry(key), value, { 'content-type': 'application/json' });
+    const { status } = await http.put(entry(key, namespace), value, { 'content-type': 'application/json' });
     if (status !== 201) throw new Error(`storing ${key}: ${status}`);
   });
 }, 120_000);
@@ -78,8 +85,8 @@ test('TypeScript reads what was stored, by HTTP and by gRPC', async () => {
   const { http, cache } = stage();
   const lines: Line[] = [];
   await inParallel(documents, 32, async ({ key }) => {
-    const read = await http.get(entry(key));
-    const { entry: found } = await cache.get({ namespace: 'demo', key: Buffer.from(key) });
+    const read = await http.get(entry(key, namespace));
+    const { entry: found } = await cache.get({ namespace, key: Buffer.from(key) });
     lines.push({ key, http: sha256(read.body), grpc: found === undefined ? 'none' : sha256(found.value) });
   });
   expectAll(lines);

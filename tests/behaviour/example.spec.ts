@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 
 test('the example caches its slow look-up through the gateway', async () => {
   const url = `${stage().platform.instance('example-0').url('http')}/fingerprints/${freshKey('name')}`;

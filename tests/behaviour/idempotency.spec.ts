@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { entry } from '../support/http.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
 import { expectProblem } from '../support/problem.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 const json = { 'content-type': 'application/json' };
 
 const increment = (key: string, id: string, delta = '1') =>

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { entry } from '../support/http.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
 import { expectProblem } from '../support/problem.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 
 type Page = { keys: string[]; nextPageToken?: string };
 

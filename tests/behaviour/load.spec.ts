@@ -2,9 +2,9 @@
 // each key. (Latencies are not judged here.)
 import { expect, test } from '@jest/globals';
 import { isClean, startLoad, tableOf } from '../../orchestrator/src/load/index.ts';
-import { useStage } from '../support/platform.ts';
+import { useSharedStage } from '../support/platform.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 
 test('reads, writes, compare-and-swaps and increments of skewed keys in two namespaces', async () => {
   const load = startLoad({

@@ -1,13 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
 import { entry } from '../support/http.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, freshName, useSharedStage } from '../support/platform.ts';
 import { expectProblem } from '../support/problem.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 
-let made = 0;
-const freshName = (): string => `ns-${Date.now().toString(36)}-${made++}`;
 const json = { 'content-type': 'application/json' };
 
 const send = (method: string, name: string, policy: object) =>
@@ -21,7 +18,7 @@ test('"default" and "demo" are there from the start', async () => {
 
 test('a namespace is made, read, changed and deleted', async () => {
   const { http } = stage();
-  const name = freshName();
+  const name = freshName('ns');
   expect((await send('PUT', name, { quotaBytes: '1000000', defaultTtl: '60s' })).status).toBe(201);
   expect((await http.get(`/v1/namespaces/${name}`)).json()).toMatchObject({
     name,
@@ -41,7 +38,7 @@ test('a namespace is made, read, changed and deleted', async () => {
 
 test('a namespace that is made again after its deletion is empty, and versions went on', async () => {
   const { http } = stage();
-  const name = freshName();
+  const name = freshName('ns');
   await send('PUT', name, {});
   const { version: before = 0n } = await http.put(entry('k', name), 'x');
   await http.delete(`/v1/namespaces/${name}`);
@@ -52,7 +49,7 @@ test('a namespace that is made again after its deletion is empty, and versions w
 
 test('a flush empties one namespace and no other', async () => {
   const { http } = stage();
-  const [one, other] = [freshName(), freshName()];
+  const [one, other] = [freshName('ns'), freshName('ns')];
   const keys = Array.from({ length: 20 }, () => freshKey());
   for (const name of [one, other]) {
     await send('PUT', name, {});
@@ -67,7 +64,7 @@ test('a flush empties one namespace and no other', async () => {
 
 test('a quota holds by eviction, and lowering it evicts', async () => {
   const { http } = stage();
-  const name = freshName();
+  const name = freshName('ns');
   await send('PUT', name, { quotaBytes: '200000' });
   const keys = Array.from({ length: 1_000 }, () => freshKey());
   for (const key of keys) expect((await http.put(entry(key, name), 'x'.repeat(1_000))).status).toBe(201);
@@ -91,7 +88,7 @@ test.each([
   [{ defaultTtl: '0s' }],
   [{ colour: 'red' }],
 ])('the policy %j is refused', async (policy) => {
-  const name = freshName();
+  const name = freshName('ns');
   expectProblem(await send('PUT', name, policy), 'INVALID_ARGUMENT');
   expectProblem(await stage().http.get(`/v1/namespaces/${name}`), 'NAMESPACE_NOT_FOUND');
 });
@@ -99,19 +96,3 @@ test.each([
 test('"default" cannot be deleted', async () => {
   expectProblem(await stage().http.delete('/v1/namespaces/default'), 'INVALID_ARGUMENT');
 });
-
-test('a restarted node has the namespaces again', async () => {
-  const { http, platform } = stage();
-  const name = freshName();
-  await send('PUT', name, { quotaBytes: '1000000' });
-  for (const node of platform.instancesOf('cache')) await node.restart({ force: true });
-  for (const key of Array.from({ length: 20 }, () => freshKey())) {
-    // The gateway has the node again within a second; from the first answer on the namespace must be there.
-    const status = await eventually(async () => {
-      const answer = await http.put(entry(key, name), 'x');
-      expect(answer.status).not.toBe(503);
-      return answer.status;
-    });
-    expect(status).toBe(201);
-  }
-}, 60_000);

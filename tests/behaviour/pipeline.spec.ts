@@ -9,9 +9,9 @@ import {
 } from '../../contract/ts/gen/bimetal/cache/v1/pipeline.ts';
 import { channelOptions, fromResult } from '../../contract/ts/index.ts';
 import { Duplex } from '../support/duplex.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 const node = 'cache-0';
 const open: Disposable[] = [];
 afterEach(() => {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { entry } from '../support/http.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
 import { expectProblem } from '../support/problem.ts';
 
-const stage = useStage();
+const stage = useSharedStage();
 
 describe('If-None-Match', () => {
   test('* on a write creates once', async () => {

@@ -1,46 +1,11 @@
-import { credentials } from '@grpc/grpc-js';
-import { afterEach, expect, test } from '@jest/globals';
-import { CacheServiceClient } from '../../contract/ts/gen/bimetal/cache/v1/cache_service.ts';
-import {
-  type Event,
-  EventKind,
-  Subscribe,
-  type WatchRequest,
-  type WatchResponse,
-} from '../../contract/ts/gen/bimetal/cache/v1/watch.ts';
-import { channelOptions } from '../../contract/ts/index.ts';
-import { Duplex } from '../support/duplex.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { expect, test } from '@jest/globals';
+import { type Event, EventKind, Subscribe } from '../../contract/ts/gen/bimetal/cache/v1/watch.ts';
+import { freshKey, useSharedStage } from '../support/platform.ts';
+import { openWatch, subscribed, type Watch, watchNode } from '../support/watching.ts';
 
-const stage = useStage();
-const open: Disposable[] = [];
-afterEach(() => {
-  for (const one of open.splice(0)) one[Symbol.dispose]();
-});
-
-type Watch = Duplex<WatchRequest, WatchResponse>;
-
-const clientOf = (node: string): CacheServiceClient => {
-  const client = new CacheServiceClient(
-    stage().platform.instance(node).address('grpc'),
-    credentials.createInsecure(),
-    channelOptions,
-  );
-  open.push({ [Symbol.dispose]: () => client.close() });
-  return client;
-};
-
-const watch = (node: string, subscribe: Partial<Subscribe>): Watch => {
-  const stream: Watch = new Duplex(clientOf(node).watch());
-  open.unshift(stream);
-  stream.send({
-    subscribe: Subscribe.fromPartial({ heartbeatInterval: { seconds: 0n, nanos: 50_000_000 }, ...subscribe }),
-    tick: undefined,
-  });
-  return stream;
-};
-
-const subscribed = (message: WatchResponse): boolean => message.subscribed !== undefined;
+const stage = useSharedStage();
+const address = (node: string): string => stage().platform.instance(node).address('grpc');
+const watch = (node: string, subscribe: Partial<Subscribe>): Watch => watchNode(address(node), subscribe);
 
 /** The next `count` events, and the position behind them. */
 const take = async (stream: Watch, count: number): Promise<{ events: Event[]; position: Buffer }> => {
@@ -163,20 +128,6 @@ test('a subscription goes on behind a position without a gap and without a repea
   expect(told.toSorted()).toEqual(versions.toSorted());
 });
 
-test('a position of another life of the node is answered by a reset, never by a gap', async () => {
-  const { platform } = stage();
-  const first = watch('cache-1', {});
-  const { subscribed: begun } = await first.next(subscribed);
-  first[Symbol.dispose]();
-  await platform.instance('cache-1').restart({ force: true });
-  for (const position of [begun?.position ?? Buffer.alloc(0), Buffer.from('no position at all')]) {
-    const again = watch('cache-1', { position });
-    expect(await again.next((message) => message.reset !== undefined)).toMatchObject({
-      reset: { message: expect.stringMatching(/./) },
-    });
-  }
-}, 60_000);
-
 test.each([
   ['a tick before the subscription', { tick: { monotonicNs: 1n }, subscribe: undefined }],
   [
@@ -185,8 +136,7 @@ test.each([
   ],
   ['a namespace that does not exist', { subscribe: Subscribe.fromPartial({ namespace: 'nobody' }), tick: undefined }],
 ])('%s is refused', async (_, request) => {
-  const stream: Watch = new Duplex(clientOf('cache-0').watch());
-  open.unshift(stream);
+  const stream = openWatch(address('cache-0'));
   stream.send(request);
   await expect(stream.next()).rejects.toThrow(/INVALID_ARGUMENT|NOT_FOUND/);
 });

@@ -14,11 +14,11 @@ import { credentials, makeGenericClientConstructor, type ServiceError } from '@g
 import { expect, test } from '@jest/globals';
 import { CacheServiceService } from '../../contract/ts/gen/bimetal/cache/v1/cache_service.ts';
 import { BimetalError, channelOptions, fromServiceError, readDescriptorSet } from '../../contract/ts/index.ts';
-import { useStage } from '../support/platform.ts';
+import { useSharedStage } from '../support/platform.ts';
 
 type Refused = { name: string; rpc: string; request: JsonObject; reason: string; field?: string };
 
-const stage = useStage();
+const stage = useSharedStage();
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readDescriptorSet()));
 const { cases }: { cases: Refused[] } = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../proto/vectors/refused.json'), 'utf8'),

@@ -109,14 +109,18 @@ export class Platform implements AsyncDisposable {
   /** Where the control API of this run listens, for other commands to find. */
   announce(control: string): void {
     this.#control = control;
-    this.#describe();
+    this.describe();
   }
 
-  #describe(): void {
-    if (this.#control === undefined) return;
-    const instances = this.instances.map(({ name, addresses }) => [name, { addresses }]);
-    const { endpoints } = this.#parts.driver.wiring;
-    this.#parts.run.update({ control: this.#control, endpoints, instances: Object.fromEntries(instances) });
+  /** Writes down where everything is, for other processes to find. */
+  describe(): void {
+    const { epoch, nodes } = this.clientTopology;
+    this.#parts.run.update({
+      ...(this.#control !== undefined && { control: this.#control }),
+      endpoints: this.#parts.driver.wiring.endpoints,
+      instances: Object.fromEntries(this.instances.map(({ name, addresses }) => [name, { addresses }])),
+      topology: { epoch: String(epoch), nodes },
+    });
   }
 
   /** HOST:PORT that leads to `gateway.http`, `cache-0.grpc`, …, whichever instances stand behind it. */
@@ -156,7 +160,7 @@ export class Platform implements AsyncDisposable {
       return await work();
     } finally {
       this.#change = undefined;
-      this.#describe();
+      this.describe();
     }
   }
 

@@ -55,6 +55,7 @@ export const startPlatform = async (options: StartOptions = {}): Promise<Platfor
     const platform = new Platform({ name, driver, hub, reaper, run, gate, token, runToken });
     try {
       await unlessAborted(signal, runSteps([...driver.steps, firstRequests(driver, signal)]));
+      platform.describe();
       return platform;
     } catch (error) {
       await platform.stop(0);

@@ -24,6 +24,13 @@ const runSchema = z.object({
   /** HOST:PORT by route (`gateway.http`, `cache-0.grpc`): these stay while instances come and go. */
   endpoints: z.record(z.string(), z.string()),
   instances: z.record(z.string(), z.object({ addresses: z.record(z.string(), z.string()) })),
+  /** Of the cache, as clients on this machine reach its nodes; absent while it starts. */
+  topology: z
+    .object({
+      epoch: z.string(),
+      nodes: z.array(z.object({ name: z.string(), tag: z.number().int(), address: z.string() })),
+    })
+    .optional(),
 });
 
 export type Run = z.infer<typeof runSchema>;
@@ -65,7 +72,7 @@ export const listRuns = (): Run[] => {
 const stoppingLimitMs = 5000;
 
 /** Takes the name for this process. */
-export const claimRun = async (run: Omit<Run, 'pid' | 'startTime' | 'endpoints' | 'instances'>): Promise<OwnedRun> => {
+export const claimRun = async (run: Pick<Run, 'name' | 'driver' | 'token' | 'runToken'>): Promise<OwnedRun> => {
   if (!namePattern.test(run.name)) {
     throw new OrchestratorError('USAGE', `"${run.name}" is no name for a run: it takes a-z, 0-9 and "-", 41 at most.`);
   }
@@ -117,7 +124,7 @@ export class OwnedRun {
   }
 
   /** Readers see the old or the new file, never half of one. */
-  update(change: Partial<Pick<Run, 'control' | 'endpoints' | 'instances' | 'stopping'>>): void {
+  update(change: Partial<Pick<Run, 'control' | 'endpoints' | 'instances' | 'topology' | 'stopping'>>): void {
     this.#run = { ...this.#run, ...change };
     const path = runFilePath(this.#run.name);
     const temporary = `${path}.${process.pid}`;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSteps } from '../build/build.ts';
@@ -8,9 +9,12 @@ import { drawSteps } from '../cli/progress.ts';
 import type { DriverKind } from '../drivers/driver.ts';
 import { failures, OrchestratorError } from '../errors.ts';
 import { platform } from '../model/platform.ts';
+import type { Platform } from '../platform/platform.ts';
+import { startPlatform } from '../platform/start.ts';
 import { Child } from '../process/child.ts';
 import { Reaper } from '../process/reaper-client.ts';
 import { root, stateFolder } from '../root.ts';
+import { requireRun } from '../run/control-client.ts';
 import { watchInterrupts } from '../run/signals.ts';
 import { sentenceOf } from '../toolchain/choose.ts';
 import { detectCompose, detectEngine, detectGo, detectRust } from '../toolchain/detect.ts';
@@ -81,10 +85,11 @@ const leftOut = (name: string, reasons: readonly string[]): Runner => ({
   },
 });
 
-const runners = async (suites: readonly string[], { driver }: TestOptions): Promise<Runner[]> => {
+const runners = async (suites: readonly string[], { driver, attach }: TestOptions): Promise<Runner[]> => {
   const [go, rust, engine, compose] = await Promise.all([detectGo(), detectRust(), detectEngine(), detectCompose()]);
   const native = [go, rust].filter(({ ok }) => !ok).map(sentenceOf);
   const containers = [engine, compose].filter(({ ok }) => !ok).map(sentenceOf);
+  if (attach !== undefined) return [jestRunner(requireRun(attach).driver, attach)];
   const onProcess = native.length === 0 ? jestRunner('process') : leftOut('TypeScript, driver process', native);
   const onContainer =
     containers.length === 0 ? jestRunner('container') : leftOut('TypeScript, driver container', containers);
@@ -167,40 +172,57 @@ interface JestRun {
   readonly options: readonly string[];
   /** Parts of paths; empty: all suites. */
   readonly only: readonly string[];
+  /** Suites that harm nobody share one platform. */
+  readonly isShared?: true;
 }
 
+const inTests = (...folders: string[]): string[] => folders.map((folder) => `${join(root, 'tests', folder)}/`);
 const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 'node_modules', ...paths];
 
-/** They judge how fast something is, or compile: nothing else is to run beside them. */
-const alone = ['boot', 'consistency', 'faults', 'rollout'].map((folder) => `${join(root, 'tests', folder)}/`);
+/** They judge how fast something is: nothing else is to run beside them. */
+const alone = inTests('consistency', 'faults', 'rollout');
+/** The same on either driver: once is enough. */
+const processOnly = inTests('boot', 'readme');
 
-/**
- * Unit tests once; what stands in tests/ once on each driver. A platform each: more of them side by side only starve
- * each other on a small machine.
- */
+/** Unit tests once; what stands in tests/ once on each driver. More than two workers starve each other's platforms. */
 const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
   if (suites.length > 0) return [{ options: ['--runInBand'], only: suites }];
-  if (driver === 'container') {
-    const only = [`${join(root, 'tests')}/`, 'drivers/container'];
-    return [{ options: ['--runInBand', ...leaveOut('tests/boot/')], only }];
-  }
+  const [beside, only] =
+    driver === 'container'
+      ? [leaveOut(...processOnly, ...alone), [...inTests(''), 'drivers/container']]
+      : [leaveOut('drivers/container', ...alone), []];
   return [
-    { options: ['--maxWorkers=2', ...leaveOut('drivers/container', ...alone)], only: [] },
+    { options: ['--maxWorkers=2', ...beside], only, isShared: true },
     { options: ['--runInBand'], only: alone },
   ];
 };
 
-const jestRunner = (driver: DriverKind): Runner => ({
+const jestRunner = (driver: DriverKind, attach?: string): Runner => ({
   name: `TypeScript, driver ${driver}`,
   run: async (context) => {
-    await buildFor(driver, context);
+    if (attach === undefined) await buildFor(driver, context);
     let counts = nothing;
-    for (const run of jestRuns(driver, context.suites)) counts = sumOf([counts, await runJest(context, driver, run)]);
+    for (const run of jestRuns(driver, context.suites)) {
+      await using shared =
+        run.isShared && attach === undefined ? await sharePlatform(driver, context.signal) : undefined;
+      counts = sumOf([counts, await runJest(context, driver, run, attach ?? shared?.name)]);
+    }
     return { counts, remarks: [] };
   },
 });
 
-const runJest = async (context: Context, driver: DriverKind, { options, only }: JestRun): Promise<Counts> => {
+/** A platform that the suites of another process find by its name. */
+const sharePlatform = (driver: DriverKind, signal: AbortSignal): Promise<Platform> => {
+  const name = `test-shared-${randomBytes(4).toString('hex')}`;
+  return startPlatform({ name, driver, ports: 'free', quiet: true, signal });
+};
+
+const runJest = async (
+  context: Context,
+  driver: DriverKind,
+  { options, only }: JestRun,
+  platform: string | undefined,
+): Promise<Counts> => {
   const reportFile = join(stateFolder, `jest-${driver}-${process.pid}.json`);
   const code = await runChild(
     context,
@@ -214,7 +236,7 @@ const runJest = async (context: Context, driver: DriverKind, { options, only }: 
       ...options,
       ...(only.length > 0 ? ['--', ...only] : []),
     ],
-    { BIMETAL_TEST_DRIVER: driver },
+    { BIMETAL_TEST_DRIVER: driver, BIMETAL_TEST_PLATFORM: platform ?? '' },
     // Jest writes its report to standard output as well, on one line.
     (line) => {
       if (!line.startsWith('{"numFailedTestSuites"')) context.show(line);
