@@ -51,8 +51,18 @@ test.each([
   { delta: '1', unknown: 1 },
   { delta: '1', ttl: '0s' },
   { delta: true },
-])('the body %j is refused', async (body) => {
-  expectProblem(await stage().http.post(`${entry(freshKey())}/increment`, body), 'INVALID_ARGUMENT');
+  { delta: null },
+  { delta: '01' },
+  { delta: 1.5 },
+  { delta: '1', initial: null },
+  { delta: '1', ttl: null },
+  { delta: '1', renewTtl: null },
+  { Delta: '1' },
+  {},
+])('the body %j is refused and nothing is done', async (body) => {
+  const path = entry(freshKey());
+  expectProblem(await stage().http.post(`${path}/increment`, body), 'INVALID_ARGUMENT');
+  expect((await stage().http.get(path)).status).toBe(404);
 });
 
 test('a body that is not JSON is malformed', async () => {

@@ -45,6 +45,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if len(r.Header.Values("Idempotency-Key")) > 0 {
 		return problem.Invalid(problem.InHeader, "Idempotency-Key", "each operation of a batch has its own, as idempotencyKey")
 	}
+	if err := exchange.NoPreconditions(r); err != nil {
+		return err
+	}
 	if err := exchange.WantMediaType(r, "application/json"); err != nil {
 		return err
 	}

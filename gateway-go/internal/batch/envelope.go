@@ -3,7 +3,9 @@ package batch
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
@@ -30,237 +32,157 @@ type item struct {
 	impossible bool
 }
 
-// The JSON of an operation: an object with exactly one member, which names it.
-type operationBody struct {
-	Get       *getBody       `json:"get"`
-	Put       *putBody       `json:"put"`
-	Delete    *deleteBody    `json:"delete"`
-	Increment *incrementBody `json:"increment"`
-	Touch     *touchBody     `json:"touch"`
-}
-
-type getBody struct {
-	Key *string `json:"key"`
-}
-
-type putBody struct {
-	Key         *string         `json:"key"`
-	Value       json.RawMessage `json:"value"`
-	ValueBase64 *string         `json:"valueBase64"`
-	ContentType *string         `json:"contentType"`
-	TTL         *string         `json:"ttl"`
-	conditionBody
-	protectionBody
-}
-
-type deleteBody struct {
-	Key *string `json:"key"`
-	conditionBody
-	protectionBody
-}
-
-type incrementBody struct {
-	Key *string `json:"key"`
-	entries.IncrementBody
-	protectionBody
-}
-
-type touchBody struct {
-	Key *string `json:"key"`
-	entries.TouchBody
-	protectionBody
-}
-
-// conditionBody are the preconditions, written as in the header fields of the same name.
-type conditionBody struct {
-	IfMatch     *string `json:"ifMatch"`
-	IfNoneMatch *string `json:"ifNoneMatch"`
-}
-
-// protectionBody is what the header field of the same name is for one request.
-type protectionBody struct {
-	IdempotencyKey *string `json:"idempotencyKey"`
-}
-
 // parse reads a whole envelope. The first thing wrong with it is the error, and nothing has been done.
 func parse(body []byte, namespace string) ([]item, error) {
-	var envelope struct {
-		Operations []json.RawMessage `json:"operations"`
-	}
-	if err := exchange.DecodeJSON(body, "#", &envelope); err != nil {
-		return nil, err
-	}
-	if count := len(envelope.Operations); count == 0 || count > maxOperations {
-		return nil, problem.Invalid("", "#/operations", "must have 1 to 1,000 operations, has %d", count)
-	}
-	items := make([]item, 0, len(envelope.Operations))
-	for i, text := range envelope.Operations {
-		it, err := parseItem(text, namespace, fmt.Sprintf("#/operations/%d", i))
-		if err != nil {
-			return nil, err
-		}
+	var items []item
+	operations := exchange.Array(maxOperations, func(text json.RawMessage, place string) error {
+		it, err := parseItem(text, namespace, place)
 		items = append(items, it)
+		return err
+	})
+	err := exchange.DecodeJSON(body, exchange.Object(exchange.Members{"operations": operations}, "operations"))
+	if err != nil {
+		return nil, err
 	}
 	return items, nil
 }
 
-func parseItem(text []byte, namespace, place string) (item, error) {
-	var body operationBody
-	if err := exchange.DecodeJSON(text, place, &body); err != nil {
-		return item{}, err
-	}
+// parseItem reads an operation: an object with exactly one member, which names it.
+func parseItem(text json.RawMessage, namespace, place string) (item, error) {
+	var it item
 	count := 0
-	for _, present := range []bool{body.Get != nil, body.Put != nil, body.Delete != nil, body.Increment != nil, body.Touch != nil} {
-		if present {
+	members := exchange.Members{}
+	for name, parse := range map[string]func(text json.RawMessage, namespace, place string) (item, error){
+		"get": parseGet, "put": parsePut, "delete": parseDelete, "increment": parseIncrement, "touch": parseTouch,
+	} {
+		members[name] = func(text json.RawMessage, place string) (err error) {
 			count++
+			it, err = parse(text, namespace, place)
+			return err
 		}
+	}
+	if err := exchange.Object(members)(text, place); err != nil {
+		return item{}, err
 	}
 	if count != 1 {
 		return item{}, problem.Invalid("", place, "must have exactly one of get, put, delete, increment, touch")
 	}
-	switch {
-	case body.Get != nil:
-		return parseGet(body.Get, namespace, place+"/get")
-	case body.Put != nil:
-		return parsePut(body.Put, namespace, place+"/put")
-	case body.Delete != nil:
-		return parseDelete(body.Delete, namespace, place+"/delete")
-	case body.Increment != nil:
-		return parseIncrement(body.Increment, namespace, place+"/increment")
-	default:
-		return parseTouch(body.Touch, namespace, place+"/touch")
-	}
+	return it, nil
 }
 
-func parseGet(body *getBody, namespace, place string) (item, error) {
-	key, err := parseKey(body.Key, place)
-	if err != nil {
-		return item{}, err
-	}
-	return item{key: key, operation: &cachev1.Operation{Operation: &cachev1.Operation_Get{
-		Get: &cachev1.GetRequest{Namespace: namespace, Key: key},
-	}}}, nil
+func parseGet(text json.RawMessage, namespace, place string) (item, error) {
+	request := &cachev1.GetRequest{Namespace: namespace}
+	err := exchange.Object(exchange.Members{"key": key(&request.Key)}, "key")(text, place)
+	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Get{Get: request}}}, err
 }
 
-func parsePut(body *putBody, namespace, place string) (item, error) {
-	key, err := parseKey(body.Key, place)
-	if err != nil {
+func parsePut(text json.RawMessage, namespace, place string) (item, error) {
+	request := &cachev1.PutRequest{Namespace: namespace}
+	var value json.RawMessage
+	var decoded []byte // nil: valueBase64 is absent
+	var contentType *string
+	var when conditions
+	if err := exchange.Object(exchange.Members{
+		"key":            key(&request.Key),
+		"value":          exchange.Raw(&value),
+		"valueBase64":    exchange.Text(&decoded, parseBase64),
+		"contentType":    exchange.Text(&contentType, parseContentType),
+		"ttl":            exchange.Text(&request.Ttl, syntax.ParseTTL),
+		"ifMatch":        exchange.Text(&when.match, parseTags),
+		"ifNoneMatch":    exchange.Text(&when.noneMatch, parseTags),
+		"idempotencyKey": exchange.Text(&request.OperationId, syntax.OperationID),
+	}, "key")(text, place); err != nil {
 		return item{}, err
 	}
-	request := &cachev1.PutRequest{Namespace: namespace, Key: key}
 	switch {
-	case (body.Value == nil) == (body.ValueBase64 == nil):
+	case (value == nil) == (decoded == nil):
 		return item{}, problem.Invalid("", place, "must have exactly one of value (any JSON) and valueBase64")
-	case body.Value != nil:
-		request.Value, request.ContentType = body.Value, defaultJSONType
+	case value != nil:
+		request.Value, request.ContentType = value, defaultJSONType
 	default:
-		if request.Value, err = base64.StdEncoding.DecodeString(*body.ValueBase64); err != nil {
-			return item{}, problem.Invalid("", place+"/valueBase64", "is no base64 (RFC 4648, section 4, with padding)")
-		}
+		request.Value = decoded
 	}
 	if len(request.GetValue()) > exchange.MaxValueBytes {
 		return item{}, contract.Errorf(contract.ValueTooLarge, "%s: the value has %d bytes; at most %d are stored",
 			place, len(request.GetValue()), exchange.MaxValueBytes)
 	}
-	if body.ContentType != nil {
-		if err := syntax.CheckContentType(*body.ContentType); err != nil {
-			return item{}, problem.Invalid("", place+"/contentType", "%v", err)
-		}
-		request.ContentType = *body.ContentType
+	if contentType != nil {
+		request.ContentType = *contentType
 	}
-	if body.TTL != nil {
-		if request.Ttl, err = syntax.ParseTTL(*body.TTL); err != nil {
-			return item{}, problem.Invalid("", place+"/ttl", "%v", err)
-		}
-	}
-	if request.OperationId, err = body.operationID(place); err != nil {
-		return item{}, err
-	}
-	precondition, never, err := body.parse(place)
+	precondition, never, err := when.forWrite(place)
 	request.Precondition = precondition
-	return item{key, &cachev1.Operation{Operation: &cachev1.Operation_Put{Put: request}}, never}, err
+	return item{request.GetKey(), &cachev1.Operation{Operation: &cachev1.Operation_Put{Put: request}}, never}, err
 }
 
-func parseDelete(body *deleteBody, namespace, place string) (item, error) {
-	key, err := parseKey(body.Key, place)
-	if err != nil {
+func parseDelete(text json.RawMessage, namespace, place string) (item, error) {
+	request := &cachev1.DeleteRequest{Namespace: namespace}
+	var when conditions
+	if err := exchange.Object(exchange.Members{
+		"key":            key(&request.Key),
+		"ifMatch":        exchange.Text(&when.match, parseTags),
+		"ifNoneMatch":    exchange.Text(&when.noneMatch, parseTags),
+		"idempotencyKey": exchange.Text(&request.OperationId, syntax.OperationID),
+	}, "key")(text, place); err != nil {
 		return item{}, err
 	}
-	id, err := body.operationID(place)
-	if err != nil {
-		return item{}, err
-	}
-	precondition, never, err := body.parse(place)
-	return item{key, &cachev1.Operation{Operation: &cachev1.Operation_Delete{
-		Delete: &cachev1.DeleteRequest{Namespace: namespace, Key: key, Precondition: precondition, OperationId: id},
-	}}, never}, err
+	precondition, never, err := when.forWrite(place)
+	request.Precondition = precondition
+	return item{request.GetKey(), &cachev1.Operation{Operation: &cachev1.Operation_Delete{Delete: request}}, never}, err
 }
 
-func parseIncrement(body *incrementBody, namespace, place string) (item, error) {
-	key, err := parseKey(body.Key, place)
-	if err != nil {
-		return item{}, err
-	}
-	request, err := body.Request(namespace, key, place)
-	if err != nil {
-		return item{}, err
-	}
-	request.OperationId, err = body.operationID(place)
-	return item{key: key, operation: &cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}}, err
+func parseIncrement(text json.RawMessage, namespace, place string) (item, error) {
+	request := &cachev1.IncrementRequest{Namespace: namespace}
+	members := entries.IncrementMembers(request)
+	members["key"] = key(&request.Key)
+	members["idempotencyKey"] = exchange.Text(&request.OperationId, syntax.OperationID)
+	err := exchange.Object(members, "key", "delta")(text, place)
+	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}}, err
 }
 
-func parseTouch(body *touchBody, namespace, place string) (item, error) {
-	key, err := parseKey(body.Key, place)
-	if err != nil {
-		return item{}, err
-	}
-	request, err := body.Request(namespace, key, place)
-	if err != nil {
-		return item{}, err
-	}
-	request.OperationId, err = body.operationID(place)
-	return item{key: key, operation: &cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}}, err
+func parseTouch(text json.RawMessage, namespace, place string) (item, error) {
+	request := &cachev1.TouchRequest{Namespace: namespace}
+	members := entries.TouchMembers(request)
+	members["key"] = key(&request.Key)
+	members["idempotencyKey"] = exchange.Text(&request.OperationId, syntax.OperationID)
+	err := exchange.Object(members, "key")(text, place)
+	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}}, err
 }
 
-func parseKey(text *string, place string) ([]byte, error) {
-	if text == nil {
-		return nil, problem.Invalid("", place+"/key", "is missing")
-	}
-	key, err := syntax.DecodeSegment(*text)
-	if err != nil {
-		return nil, problem.Invalid("", place+"/key", "%v", err)
-	}
-	if !contract.ValidKey(key) {
-		return nil, problem.Invalid("", place+"/key", "must have 1 to 1,024 bytes, has %d", len(key))
-	}
-	return key, nil
-}
-
-func (b *protectionBody) operationID(place string) ([]byte, error) {
-	if b.IdempotencyKey == nil {
-		return nil, nil
-	}
-	id, err := syntax.OperationID(*b.IdempotencyKey)
-	if err != nil {
-		return nil, problem.Invalid("", place+"/idempotencyKey", "%v", err)
-	}
-	return id, nil
-}
-
-func (b *conditionBody) parse(place string) (*cachev1.Precondition, bool, error) {
-	var parsed [2]*syntax.Tags
-	for i, field := range []struct {
-		name string
-		text *string
-	}{{"ifMatch", b.IfMatch}, {"ifNoneMatch", b.IfNoneMatch}} {
-		if field.text == nil {
-			continue
+// key reads a percent-encoded path segment. What is not ASCII is encoded in one; taken as it is, it could not be told
+// from what a decoder puts in place of half a surrogate pair.
+func key(into *[]byte) exchange.Reader {
+	return exchange.Text(into, func(text string) ([]byte, error) {
+		for i := range len(text) {
+			if text[i] >= utf8.RuneSelf {
+				return nil, fmt.Errorf("has the byte 0x%02x as it is; in a percent-encoded path segment it is %%%02X", text[i], text[i])
+			}
 		}
-		tags, err := syntax.ParseTags([]string{*field.text})
-		if err != nil {
-			return nil, false, problem.Invalid("", place+"/"+field.name, "%v", err)
+		decoded, err := syntax.DecodeSegment(text)
+		if err == nil && !contract.ValidKey(decoded) {
+			err = fmt.Errorf("must have 1 to 1,024 bytes, has %d", len(decoded))
 		}
-		parsed[i] = &tags
+		return decoded, err
+	})
+}
+
+func parseBase64(text string) ([]byte, error) {
+	decoded, err := syntax.DecodeBase64(base64.StdEncoding, text)
+	if err != nil {
+		return nil, errors.New("is no base64 (RFC 4648, section 4, with padding, without line breaks)")
 	}
-	return entries.WritePrecondition(parsed[0], parsed[1], place+"/ifMatch", place+"/ifNoneMatch")
+	return decoded, nil
+}
+
+func parseContentType(text string) (*string, error) { return &text, syntax.CheckContentType(text) }
+
+// conditions are the preconditions, written as in the header fields of the same name; nil: absent.
+type conditions struct{ match, noneMatch *syntax.Tags }
+
+func parseTags(text string) (*syntax.Tags, error) {
+	tags, err := syntax.ParseTags([]string{text})
+	return &tags, err
+}
+
+func (c conditions) forWrite(place string) (*cachev1.Precondition, bool, error) {
+	return entries.WritePrecondition(c.match, c.noneMatch, place+"/ifMatch", place+"/ifNoneMatch")
 }

@@ -8,77 +8,32 @@ import (
 	"bimetal.dev/contract"
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
 	"bimetal.dev/gateway/internal/exchange"
-	"bimetal.dev/gateway/internal/problem"
 	"bimetal.dev/gateway/internal/syntax"
 )
 
-// IncrementBody is the body of …/increment, and an item of a batch with its key.
-type IncrementBody struct {
-	Delta    *exchange.Int64 `json:"delta"`
-	Initial  *exchange.Int64 `json:"initial"`
-	TTL      *string         `json:"ttl"`
-	RenewTTL bool            `json:"renewTtl"`
+// IncrementMembers are the members of the body of …/increment, and of an item of a batch; delta must be there.
+func IncrementMembers(request *cachev1.IncrementRequest) exchange.Members {
+	return exchange.Members{
+		"delta":    exchange.Signed(&request.Delta),
+		"initial":  exchange.Signed(&request.Initial),
+		"ttl":      exchange.Text(&request.Ttl, syntax.ParseTTL),
+		"renewTtl": exchange.Flag(&request.RenewTtl),
+	}
 }
 
-// Request makes the operation's request; place is where the body stands.
-func (b *IncrementBody) Request(namespace string, key []byte, place string) (*cachev1.IncrementRequest, error) {
-	if b.Delta == nil {
-		return nil, problem.Invalid("", place+"/delta", "is missing")
-	}
-	delta, err := b.Delta.At(place + "/delta")
-	if err != nil {
-		return nil, err
-	}
-	initial, err := b.Initial.At(place + "/initial")
-	if err != nil {
-		return nil, err
-	}
-	ttl, err := bodyTTL(b.TTL, place)
-	if err != nil {
-		return nil, err
-	}
-	return &cachev1.IncrementRequest{
-		Namespace: namespace, Key: key, Delta: delta, Initial: initial, Ttl: ttl, RenewTtl: b.RenewTTL,
-	}, nil
-}
-
-// TouchBody is the body of …/touch, and an item of a batch with its key.
-type TouchBody struct {
-	TTL *string `json:"ttl"`
-}
-
-// Request makes the operation's request; place is where the body stands.
-func (b *TouchBody) Request(namespace string, key []byte, place string) (*cachev1.TouchRequest, error) {
-	ttl, err := bodyTTL(b.TTL, place)
-	if err != nil {
-		return nil, err
-	}
-	return &cachev1.TouchRequest{Namespace: namespace, Key: key, Ttl: ttl}, nil
-}
-
-func bodyTTL(text *string, place string) (*cachev1.Ttl, error) {
-	if text == nil {
-		return nil, nil
-	}
-	ttl, err := syntax.ParseTTL(*text)
-	if err != nil {
-		return nil, problem.Invalid("", place+"/ttl", "%v", err)
-	}
-	return ttl, nil
+// TouchMembers are the members of the body of …/touch, and of an item of a batch.
+func TouchMembers(request *cachev1.TouchRequest) exchange.Members {
+	return exchange.Members{"ttl": exchange.Text(&request.Ttl, syntax.ParseTTL)}
 }
 
 // Increment answers POST …/increment.
 func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
-	var body IncrementBody
-	namespace, key, id, err := h.action(w, r, &body)
+	request := &cachev1.IncrementRequest{}
+	namespace, key, id, err := h.action(w, r, exchange.Object(IncrementMembers(request), "delta"))
 	if err != nil {
 		return err
 	}
-	request, err := body.Request(namespace, key, "#")
-	if err != nil {
-		return err
-	}
-	request.OperationId = id
+	request.Namespace, request.Key, request.OperationId = namespace, key, id
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
@@ -92,16 +47,12 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 
 // Touch answers POST …/touch.
 func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
-	var body TouchBody
-	namespace, key, id, err := h.action(w, r, &body)
+	request := &cachev1.TouchRequest{}
+	namespace, key, id, err := h.action(w, r, exchange.Object(TouchMembers(request)))
 	if err != nil {
 		return err
 	}
-	request, err := body.Request(namespace, key, "#")
-	if err != nil {
-		return err
-	}
-	request.OperationId = id
+	request.Namespace, request.Key, request.OperationId = namespace, key, id
 	result, _, failure := h.cluster.Do(r.Context(),
 		&cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}, exchange.From(w).Traceparent)
 	if failure != nil {
@@ -118,7 +69,7 @@ func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 }
 
 // action reads what the two have in common.
-func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body any) (namespace string, key, id []byte, err error) {
+func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body exchange.Reader) (namespace string, key, id []byte, err error) {
 	if namespace, key, err = address(r); err != nil {
 		return "", nil, nil, err
 	}
@@ -128,10 +79,8 @@ func (h *Handlers) action(w http.ResponseWriter, r *http.Request, body any) (nam
 	if _, err := exchange.Query(r); err != nil {
 		return "", nil, nil, err
 	}
-	for _, name := range []string{"If-Match", "If-None-Match"} {
-		if len(r.Header[name]) > 0 {
-			return "", nil, nil, problem.Invalid(problem.InHeader, name, "this route takes no precondition")
-		}
+	if err := exchange.NoPreconditions(r); err != nil {
+		return "", nil, nil, err
 	}
 	return namespace, key, id, h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, body)
 }

@@ -10,8 +10,8 @@ import (
 	"bimetal.dev/gateway/internal/syntax"
 )
 
-// maxVersions is how many versions a precondition may name.
-const maxVersions = 16
+// maxTags is how many tags the precondition of a write may have: a node takes as many versions.
+const maxTags = 16
 
 // conditions are If-Match and If-None-Match; nil: the field is absent.
 type conditions struct{ match, noneMatch *syntax.Tags }
@@ -57,14 +57,14 @@ func WritePrecondition(match, noneMatch *syntax.Tags, matchPlace, nonePlace stri
 	if match.Any {
 		return contract.IfPresent(), false, nil
 	}
+	if match.Count > maxTags {
+		return nil, false, problem.Invalid("", matchPlace, "has %d tags; at most %d are allowed on a write", match.Count, maxTags)
+	}
 	versions := slices.Clone(match.Strong)
 	slices.Sort(versions)
 	versions = slices.Compact(versions)
 	if len(versions) == 0 {
 		return nil, true, nil
-	}
-	if len(versions) > maxVersions {
-		return nil, false, problem.Invalid("", matchPlace, "has %d versions; at most %d are allowed", len(versions), maxVersions)
 	}
 	return contract.IfVersion(versions...), false, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bimetal.dev/contract"
+	"bimetal.dev/gateway/internal/syntax"
 )
 
 // positions are how far a subscriber is, by node.
@@ -26,7 +27,7 @@ func (p positions) token() string {
 
 // parseToken is the inverse of token.
 func parseToken(text string) (positions, bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(text)
+	raw, err := syntax.DecodeBase64(base64.RawURLEncoding, text)
 	if err != nil {
 		return nil, false
 	}

@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -11,7 +9,6 @@ import (
 	"time"
 
 	"bimetal.dev/contract"
-	"bimetal.dev/gateway/internal/problem"
 	"bimetal.dev/gateway/internal/syntax"
 	"golang.org/x/sync/semaphore"
 )
@@ -105,19 +102,6 @@ func bodyError(err error, limit int64) error {
 	}
 }
 
-// ReadJSON reads a small JSON object into a struct: known fields only, nothing behind it.
-func (b *Bodies) ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any, mediaTypes ...string) error {
-	if err := WantMediaType(r, append(mediaTypes, "application/json")...); err != nil {
-		return err
-	}
-	body, release, err := b.Read(w, r, limit)
-	defer release()
-	if err != nil {
-		return err
-	}
-	return DecodeJSON(body, "#", into)
-}
-
 // WantMediaType checks the type of a body that the gateway itself reads.
 func WantMediaType(r *http.Request, want ...string) error {
 	got := syntax.Essence(r.Header.Get("Content-Type"))
@@ -128,41 +112,4 @@ func WantMediaType(r *http.Request, want ...string) error {
 	}
 	return contract.Errorf(contract.UnsupportedMediaType, "the body has the type %q; this route takes %s",
 		got, want[len(want)-1])
-}
-
-// DecodeJSON decodes one JSON text at a place of the body (a JSON pointer as URI fragment). Text that is no JSON is
-// MALFORMED_BODY; an unknown field or a wrong type is INVALID_ARGUMENT.
-func DecodeJSON(text []byte, place string, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		return contract.Errorf(contract.MalformedBody, "there is more behind the JSON text")
-	}
-	var own *contract.Error
-	var mismatch *json.UnmarshalTypeError
-	var malformed *json.SyntaxError
-	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.As(err, &mismatch):
-		field := place
-		for part := range strings.SplitSeq(mismatch.Field, ".") {
-			if part != "" && (part[0] < 'A' || part[0] > 'Z') { // embedded Go structs are no members in the JSON
-				field += "/" + part
-			}
-		}
-		return problem.Invalid("", field, "has the JSON type %s, want %s", mismatch.Value, mismatch.Type)
-	case errors.As(err, &malformed):
-		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: %v at byte %d", malformed, malformed.Offset)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: it is empty or cut off")
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return problem.Invalid("", place+"/"+strings.Trim(name, `"`), "is not a field of this object")
-	}
-	return contract.Errorf(contract.MalformedBody, "the body does not fit: %v", err)
 }

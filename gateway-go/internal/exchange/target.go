@@ -58,3 +58,14 @@ next:
 	}
 	return parameters, nil
 }
+
+// NoPreconditions refuses those where they would be passed over: a write that was meant to depend on one must not be
+// done without it.
+func NoPreconditions(r *http.Request) error {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if len(r.Header[name]) > 0 {
+			return problem.Invalid(problem.InHeader, name, "this route takes no precondition")
+		}
+	}
+	return nil
+}

@@ -20,6 +20,9 @@ func (n *Node) CreateNamespace(ctx context.Context, request *cachev1.CreateNames
 	if err := n.away(); err != nil {
 		return nil, err
 	}
+	if err := checkPolicy(request.GetNamespace()); err != nil {
+		return nil, err
+	}
 	name := request.GetNamespace().GetName()
 	if space, ok := n.spaces[name]; ok && !space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceExists, "%q exists", name)
@@ -28,6 +31,22 @@ func (n *Node) CreateNamespace(ctx context.Context, request *cachev1.CreateNames
 	record.Revision = n.draw()
 	n.spaces[name] = record
 	return &cachev1.CreateNamespaceResponse{Namespace: proto.CloneOf(record)}, nil
+}
+
+// checkPolicy is what a node checks of each field by itself.
+func checkPolicy(policy *cachev1.Namespace) error {
+	for field, value := range map[string]*uint64{"quota_bytes": policy.QuotaBytes, "max_value_bytes": policy.MaxValueBytes} {
+		if value != nil && *value == 0 {
+			return contract.Invalid("namespace."+field, "greater than zero, or absent")
+		}
+	}
+	if policy.GetMaxValueBytes() > 8<<20 {
+		return contract.Invalid("namespace.max_value_bytes", "at most 8 MiB")
+	}
+	if policy.GetStaleWindow() != nil {
+		return contract.Errorf(contract.NotImplemented, "stale_window is not in this release")
+	}
+	return nil
 }
 
 // GetNamespace implements NamespaceService.
@@ -79,6 +98,9 @@ func (n *Node) UpdateNamespace(ctx context.Context, request *cachev1.UpdateNames
 	if !ok || space.GetDeleted() {
 		return nil, contract.Errorf(contract.NamespaceNotFound, "there is no namespace %q", request.GetNamespace().GetName())
 	}
+	if err := checkPolicy(request.GetNamespace()); err != nil {
+		return nil, err
+	}
 	record, given := proto.CloneOf(space), request.GetNamespace()
 	for _, path := range request.GetUpdateMask().GetPaths() {
 		switch path {
@@ -90,10 +112,7 @@ func (n *Node) UpdateNamespace(ctx context.Context, request *cachev1.UpdateNames
 			record.MaxTtl = given.GetMaxTtl()
 		case "max_value_bytes":
 			record.MaxValueBytes = given.MaxValueBytes
-		case "stale_window":
-			if given.GetStaleWindow() != nil {
-				return nil, contract.Errorf(contract.NotImplemented, "stale_window is not in this release")
-			}
+		case "stale_window": // checkPolicy lets none pass
 		default:
 			return nil, contract.Invalid("update_mask", "has no field %q", path)
 		}

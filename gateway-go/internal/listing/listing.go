@@ -151,7 +151,7 @@ func formatToken(name string, token []byte) string {
 }
 
 func parseToken(text string) (name string, token []byte, valid bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(text)
+	raw, err := syntax.DecodeBase64(base64.RawURLEncoding, text)
 	if err != nil {
 		return "", nil, false
 	}

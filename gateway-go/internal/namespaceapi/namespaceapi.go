@@ -75,12 +75,9 @@ func (h *Handlers) Put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var body policy
-	if err := h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, &body); err != nil {
-		return err
-	}
-	wanted, _, err := body.record(name)
-	if err != nil {
+	wanted := &cachev1.Namespace{Name: name}
+	var given []string // is of no importance: what is absent is cleared
+	if err := h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, policy(wanted, &given)); err != nil {
 		return err
 	}
 	status := http.StatusCreated
@@ -101,12 +98,12 @@ func (h *Handlers) Patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var body policy
-	if err := h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, &body, "application/merge-patch+json"); err != nil {
+	if err := exchange.NoPreconditions(r); err != nil {
 		return err
 	}
-	wanted, fields, err := body.record(name)
-	if err != nil {
+	wanted := &cachev1.Namespace{Name: name}
+	var fields []string
+	if err := h.bodies.ReadJSON(w, r, exchange.MaxJSONBytes, policy(wanted, &fields), "application/merge-patch+json"); err != nil {
 		return err
 	}
 	if len(fields) == 0 {
@@ -125,6 +122,9 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := exchange.NoPreconditions(r); err != nil {
+		return err
+	}
 	written, err := h.registry.Delete(r.Context(), name)
 	if err != nil {
 		return locate(err)
@@ -136,6 +136,9 @@ func (h *Handlers) Delete(w http.ResponseWriter, r *http.Request) error {
 func (h *Handlers) Flush(w http.ResponseWriter, r *http.Request) error {
 	name, err := target(r)
 	if err != nil {
+		return err
+	}
+	if err := exchange.NoPreconditions(r); err != nil {
 		return err
 	}
 	flushed, unacknowledged, err := h.registry.Flush(r.Context(), name)
@@ -164,17 +167,16 @@ func target(r *http.Request) (string, error) {
 	return exchange.Namespace(r)
 }
 
+// onlyCreate says whether there must be no such namespace yet.
 func onlyCreate(r *http.Request) (bool, error) {
-	if r.Header.Get("If-Match") != "" {
+	if len(r.Header["If-Match"]) > 0 {
 		return false, problem.Invalid(problem.InHeader, "If-Match", "this route takes only If-None-Match: *")
 	}
-	switch r.Header.Get("If-None-Match") {
-	case "":
-		return false, nil
-	case "*":
-		return true, nil
+	lines := r.Header["If-None-Match"]
+	if len(lines) > 1 || len(lines) == 1 && lines[0] != "*" {
+		return false, problem.Invalid(problem.InHeader, "If-None-Match", `on a write only "*" is allowed`)
 	}
-	return false, problem.Invalid(problem.InHeader, "If-None-Match", `on a write only "*" is allowed`)
+	return len(lines) == 1, nil
 }
 
 func answerWritten(w http.ResponseWriter, status int, written *namespaces.Written) error {

@@ -1,98 +1,48 @@
 package namespaceapi
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
 	"bimetal.dev/gateway/internal/exchange"
-	"bimetal.dev/gateway/internal/problem"
 	"bimetal.dev/gateway/internal/syntax"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// policy is the body of a write. A field is absent, null (cleared), or a value.
-type policy struct {
-	QuotaBytes    field `json:"quotaBytes"`
-	DefaultTTL    field `json:"defaultTtl"`
-	MaxTTL        field `json:"maxTtl"`
-	MaxValueBytes field `json:"maxValueBytes"`
-	StaleWindow   field `json:"staleWindow"`
-}
-
-// field keeps apart what encoding/json mixes up: absent and null.
-type field struct {
-	present bool
-	text    json.RawMessage
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (f *field) UnmarshalJSON(text []byte) error {
-	f.present = true
-	if !bytes.Equal(text, []byte("null")) {
-		f.text = bytes.Clone(text)
-	}
-	return nil
-}
-
-// record makes the record and the names of the fields that stood in the body.
-func (p *policy) record(name string) (*cachev1.Namespace, []string, error) {
-	record := &cachev1.Namespace{Name: name}
-	var fields []string
+// policy reads the body of a write into a record and notes the fields that stand in it, by their names in the contract.
+// null clears one, where absent leaves it as it is.
+func policy(into *cachev1.Namespace, fields *[]string) exchange.Reader {
+	members := exchange.Members{}
 	for _, f := range []struct {
-		field field
-		json  string
-		proto string
-		set   func(text json.RawMessage, place string) error
+		json, proto string
+		read        exchange.Reader
 	}{
-		{p.QuotaBytes, "quotaBytes", "quota_bytes", integer(&record.QuotaBytes)},
-		{p.DefaultTTL, "defaultTtl", "default_ttl", duration(&record.DefaultTtl)},
-		{p.MaxTTL, "maxTtl", "max_ttl", duration(&record.MaxTtl)},
-		{p.MaxValueBytes, "maxValueBytes", "max_value_bytes", integer(&record.MaxValueBytes)},
-		{p.StaleWindow, "staleWindow", "stale_window", duration(&record.StaleWindow)},
+		{"quotaBytes", "quota_bytes", exchange.Unsigned(&into.QuotaBytes)},
+		{"defaultTtl", "default_ttl", exchange.Text(&into.DefaultTtl, parseDuration)},
+		{"maxTtl", "max_ttl", exchange.Text(&into.MaxTtl, parseDuration)},
+		{"maxValueBytes", "max_value_bytes", exchange.Unsigned(&into.MaxValueBytes)},
+		{"staleWindow", "stale_window", exchange.Text(&into.StaleWindow, parseDuration)},
 	} {
-		if !f.field.present {
-			continue
-		}
-		fields = append(fields, f.proto)
-		if f.field.text == nil {
-			continue
-		}
-		if err := f.set(f.field.text, "#/"+f.json); err != nil {
-			return nil, nil, err
+		members[f.json] = func(text json.RawMessage, place string) error {
+			*fields = append(*fields, f.proto)
+			if string(text) == "null" {
+				return nil
+			}
+			return f.read(text, place)
 		}
 	}
-	return record, fields, nil
+	return exchange.Object(members)
 }
 
-func integer(into **uint64) func(json.RawMessage, string) error {
-	return func(text json.RawMessage, place string) error {
-		var value exchange.Uint64
-		if err := value.UnmarshalJSON(text); err != nil {
-			return err
-		}
-		number, err := value.At(place)
-		*into = proto.Uint64(number)
-		return err
+func parseDuration(text string) (*durationpb.Duration, error) {
+	parsed, err := syntax.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf("%.40q is no duration; want %w", text, err)
 	}
-}
-
-func duration(into **durationpb.Duration) func(json.RawMessage, string) error {
-	return func(text json.RawMessage, place string) error {
-		var value string
-		if err := json.Unmarshal(text, &value); err != nil {
-			return problem.Invalid("", place, `must be text: a positive integer with "ms" or "s"`)
-		}
-		parsed, err := syntax.ParseDuration(value)
-		if err != nil {
-			return problem.Invalid("", place, "%.40q is no duration; want %v", value, err)
-		}
-		*into = durationpb.New(parsed)
-		return nil
-	}
+	return durationpb.New(parsed), nil
 }
 
 // record is the JSON of a record.

@@ -11,6 +11,8 @@ import (
 type Tags struct {
 	// Any is "*".
 	Any bool
+	// Count is how many tags there are, whatever they are.
+	Count int
 	// Strong are the versions of strong tags, Weak those of weak ones, each in order. Tags that are not a version of
 	// ours ("abc", "007") can match nothing and are left out.
 	Strong, Weak []uint64
@@ -32,7 +34,6 @@ func ParseTags(lines []string) (Tags, error) {
 		tags.Any = true
 		return tags, nil
 	}
-	found := false
 	for {
 		rest = strings.TrimLeft(rest, " \t,") // empty list elements are allowed
 		if rest == "" {
@@ -46,7 +47,7 @@ func ParseTags(lines []string) (Tags, error) {
 		if err != nil {
 			return Tags{}, err
 		}
-		found = true
+		tags.Count++
 		rest = strings.TrimLeft(after, " \t")
 		if rest != "" && rest[0] != ',' {
 			return Tags{}, fmt.Errorf("has %q behind a tag; tags are separated by commas", clip(rest))
@@ -60,7 +61,7 @@ func ParseTags(lines []string) (Tags, error) {
 			tags.Strong = append(tags.Strong, version)
 		}
 	}
-	if !found {
+	if tags.Count == 0 {
 		return Tags{}, errors.New(`is empty; want "*" or entity tags in quotes`)
 	}
 	return tags, nil

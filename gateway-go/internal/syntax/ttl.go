@@ -40,7 +40,7 @@ func ParseDuration(text string) (time.Duration, error) {
 		return 0, errors.New(`a positive integer with "ms" or "s"`)
 	}
 	count, err := parseDigits(digits)
-	if err != nil || count == 0 {
+	if err != nil || digits[0] == '0' {
 		return 0, errors.New(`a positive integer with "ms" or "s"`)
 	}
 	if count > uint64(math.MaxInt64/int64(unit)) {
@@ -49,7 +49,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return time.Duration(count) * unit, nil
 }
 
-// FormatDuration writes what ParseDuration reads: whole seconds as such, else milliseconds, rounded up to one.
+// FormatDuration writes what ParseDuration reads: whole seconds as such, else milliseconds, rounded up to one
+// where that is still a time.Duration.
 func FormatDuration(d time.Duration) string {
 	if d%time.Second == 0 {
 		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
@@ -58,6 +59,7 @@ func FormatDuration(d time.Duration) string {
 	if d%time.Millisecond > 0 {
 		milliseconds++
 	}
+	milliseconds = min(milliseconds, math.MaxInt64/int64(time.Millisecond))
 	return strconv.FormatInt(milliseconds, 10) + "ms"
 }
 
