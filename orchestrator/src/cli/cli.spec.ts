@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { failures } from '../errors.ts';
 import { root } from '../root.ts';
+import { attachPlatform } from '../run/attach.ts';
 import { findRun } from '../run/run-file.ts';
 import { bimetal, Command, fakeChangeFile, freshName, upArgs } from '../testing/cli.ts';
 import { temporaryFolder } from '../testing/temporary-folder.ts';
@@ -88,6 +89,18 @@ describe('a running platform', () => {
     expect((await bimetal('status', '--name', name)).code).toBe(0);
   });
 
+  test('another process that attaches to it reaches its gateway and its nodes, and is told what it does not know', async () => {
+    const attached = attachPlatform(name);
+    const url = `${attached.instance('gateway-0').url('http')}/v1/cache/demo/attached`;
+    expect((await fetch(url, { method: 'PUT', body: 'x' })).status).toBe(201);
+    expect(attached.endpoint('gateway.http')).toMatch(/^127\.0\.0\.1:\d+$/);
+    expect(attached.clientTopology.nodes.map(({ name: node, address }) => [node, address])).toEqual(
+      ['cache-0', 'cache-1'].map((node) => [node, attached.instance(node).address('grpc')]),
+    );
+    expect(() => attached.instance('cache-9')).toThrow('there are cache-0, cache-1, gateway-0');
+    expect(() => attachPlatform('nobody')).toThrow('No platform "nobody" runs here');
+  });
+
   test('a second platform of that name is refused', async () => {
     const { code, stderr } = await bimetal(...upArgs(name));
     expect(code).toBe(codeOf('ALREADY_RUNNING'));
@@ -165,8 +178,12 @@ describe('exit codes', () => {
   });
 
   test('NOT_RUNNING: a command that needs a platform', async () => {
-    for (const command of [['down'], ['status'], ['logs'], ['restart', 'x'], ['get', 'k'], ['call', '--list']]) {
-      const { code, stdout } = await bimetal(...command, '--name', 'no-such-run', '--json');
+    const named = [['down'], ['status'], ['logs'], ['restart', 'x'], ['get', 'k'], ['call', '--list']];
+    for (const command of [
+      ...named.map((args) => [...args, '--name', 'no-such-run']),
+      ['test', 'behaviour/ttl', '--attach', 'no-such-run'],
+    ]) {
+      const { code, stdout } = await bimetal(...command, '--json');
       expect([command, code]).toEqual([command, codeOf('NOT_RUNNING')]);
       expect(JSON.parse(stdout).error.code).toBe('NOT_RUNNING');
     }

@@ -31,8 +31,9 @@ export const attachPlatform = (name: string): AttachedPlatform => {
     },
     endpoint: (route) => known('route', requireRun(name).endpoints, route),
     instance: (instance) => {
-      const address = (port: string): string =>
-        known('port', known('instance', requireRun(name).instances, instance).addresses, port);
+      const addresses = () => known('instance', requireRun(name).instances, instance).addresses;
+      addresses();
+      const address = (port: string): string => known('port', addresses(), port);
       return { address, url: (port) => `http://${address(port)}` };
     },
   };
