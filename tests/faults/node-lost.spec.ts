@@ -1,27 +1,20 @@
 // One node killed, and one stopped in its tracks, under 1,000 requests a second: its own keys fail fast and specifically,
 // the other's see nothing, and it is used again within a second of its return.
 import { describe, expect, test } from '@jest/globals';
-import type { LoadReport } from '../../orchestrator/src/index.ts';
-import { expectClean, expectNothingWrong, failedAfter, startNodeLoad, until } from '../support/node-load.ts';
+import {
+  expectClean,
+  expectFast,
+  expectNothingWrong,
+  expectSpecific,
+  failedAfter,
+  startNodeLoad,
+  until,
+} from '../support/node-load.ts';
 import { useStage } from '../support/platform.ts';
 
 const stage = useStage();
 /** Of each of the two nodes. */
 const rate = 500;
-
-/** While a node is away its keys fail by one of these, and nothing else. */
-const expectSpecific = ({ failed }: LoadReport): void => {
-  const reasons = Object.keys(failed.byReason);
-  expect(reasons.filter((r) => r !== '503 NODE_UNAVAILABLE' && r !== '504 OUTCOME_UNKNOWN')).toEqual([]);
-  expect(reasons).toContain('503 NODE_UNAVAILABLE');
-};
-
-/**
- * The lost node's callers wait at most 500 ms, until its silence counts as down, longer than the slowest of the others
- * (who wait for this machine, if it is busy), and half of that again as room.
- */
-const expectFast = (lost: LoadReport, other: LoadReport): void =>
-  expect(lost.latency.max).toBeLessThan(other.latency.max + 750);
 
 describe.each([
   ['cache-0', 'cache-1'],

@@ -39,3 +39,17 @@ export const expectClean = (report: LoadReport): void => {
   expect({ failed, lost }).toEqual({ failed: none, lost: none });
   expectNothingWrong(report);
 };
+
+/** While a node is away its keys fail by one of these, and nothing else. */
+export const expectSpecific = ({ failed }: LoadReport): void => {
+  const reasons = Object.keys(failed.byReason);
+  expect(reasons.filter((r) => r !== '503 NODE_UNAVAILABLE' && r !== '504 OUTCOME_UNKNOWN')).toEqual([]);
+  expect(reasons).toContain('503 NODE_UNAVAILABLE');
+};
+
+/**
+ * The lost node's callers wait at most 500 ms, until its silence counts as down, longer than the slowest of the others
+ * (who wait for this machine, if it is busy), and half of that again as room.
+ */
+export const expectFast = (lost: LoadReport, other: LoadReport): void =>
+  expect(lost.latency.max).toBeLessThan(other.latency.max + 750);

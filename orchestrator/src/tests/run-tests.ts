@@ -181,8 +181,8 @@ const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 
 
 /** They judge how fast something is: nothing else is to run beside them. */
 const alone = inTests('consistency', 'faults', 'rollout');
-/** The same on either driver: once is enough. */
-const processOnly = inTests('boot', 'readme');
+/** The same on either driver, or possible with processes alone. */
+const processOnly = [...inTests('boot', 'readme'), join(root, 'tests/faults/link')];
 
 /** Unit tests once; what stands in tests/ once on each driver. More than two workers starve each other's platforms. */
 const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
@@ -193,7 +193,7 @@ const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
       : [leaveOut('drivers/container', ...alone), []];
   return [
     { options: ['--maxWorkers=2', ...beside], only, isShared: true },
-    { options: ['--runInBand'], only: alone },
+    { options: ['--runInBand', ...(driver === 'container' ? leaveOut(...processOnly) : [])], only: alone },
   ];
 };
 
