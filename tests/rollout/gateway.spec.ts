@@ -69,7 +69,10 @@ const aBadBuild = (): void => {
     const report = await underLoad(platform, { rate: 200 }, async () => {
       rollout = await rollOut(platform, {
         target: 'gateway',
-        command: [process.execPath, resolve(import.meta.dirname, '../support/bad-gateway.ts')],
+        build: {
+          kind: 'program',
+          command: [process.execPath, resolve(import.meta.dirname, '../support/bad-gateway.ts')],
+        },
         settings: { BAD: bad, BAD_UPSTREAM: upstream, ...settings },
         limits: { readyMs: 2000, canaryMs: 2000, watchMs: 3000 },
       });

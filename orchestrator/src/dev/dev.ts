@@ -1,4 +1,5 @@
 import { hashSources } from '../build/sources.ts';
+import type { HeldBuild } from '../drivers/generation.ts';
 import { messageOf, OrchestratorError } from '../errors.ts';
 import { startOrder } from '../model/instances.ts';
 import { isBehindEdge } from '../model/routes.ts';
@@ -94,12 +95,12 @@ class DevLoop {
     if (contract === 'unchanged' && changed.length === 0) return undefined;
     const built = await Promise.all(changed.map((service) => this.#build(service, started)));
     const services: DevChange[] = [];
-    for (const { service, ok, buildMs } of built) {
+    for (const { service, build, buildMs } of built) {
       let servingAt = 0;
       const onEvent = ({ step }: RolloutEvent): void => {
         if (step === serves) servingAt = performance.now();
       };
-      const outcome = ok ? await this.#rollOut(service, onEvent) : 'does not build';
+      const outcome = build ? await this.#rollOut(service, build, onEvent) : 'does not build';
       const servingMs = Math.max(0, Math.round(servingAt - started));
       services.push({ service, outcome, buildMs, servingMs });
       if (outcome === 'serving') {
@@ -127,21 +128,29 @@ class DevLoop {
     return true;
   }
 
-  async #build(service: string, started: number): Promise<{ service: string; ok: boolean; buildMs: number }> {
+  async #build(service: string, started: number): Promise<{ service: string; build?: HeldBuild; buildMs: number }> {
     const buildMs = (): number => Math.round(performance.now() - started);
     try {
-      await this.#platform.build(service, this.#signal, () => {});
-      return { service, ok: true, buildMs: buildMs() };
+      const build = await this.#platform.build(service, this.#signal, () => {});
+      return { service, build, buildMs: buildMs() };
     } catch (error) {
       if (!(error instanceof OrchestratorError) || error.code !== 'BUILD_FAILED') throw error;
       this.#say('error', `${error.message} What ran before goes on.\n${error.details ?? ''}`);
-      return { service, ok: false, buildMs: buildMs() };
+      return { service, buildMs: buildMs() };
     }
   }
 
-  async #rollOut(service: string, onEvent: (event: RolloutEvent) => void): Promise<DevChange['outcome']> {
-    const options = { target: service, build: true, limits, signal: this.#signal, onEvent };
+  async #rollOut(
+    service: string,
+    held: HeldBuild,
+    onEvent: (event: RolloutEvent) => void,
+  ): Promise<DevChange['outcome']> {
+    using built = held;
+    const options = { target: service, build: built.build, limits, signal: this.#signal, onEvent };
     try {
+      // Somebody may be changing the platform from another terminal.
+      await this.#platform.whenSettled();
+      this.#signal.throwIfAborted();
       const report = await rollOut(this.#platform, options);
       if (report.outcome === 'done') return 'serving';
       this.#say('error', `${service} was rolled back: ${report.reason}`);

@@ -1,6 +1,7 @@
 import { customise } from '../model/customise.ts';
 import { drivenInstances, type InstanceSpec } from '../model/instances.ts';
 import type { PlatformModel } from '../model/types.ts';
+import type { LaunchChange } from './generation.ts';
 import type { Instance } from './instance.ts';
 
 /** The instances of a driver: those of its model, which changes when a service is scaled. */
@@ -33,6 +34,14 @@ export class Fleet<One extends Instance> {
 
   find(name: string): One | undefined {
     return this.#instances.find((instance) => instance.name === name);
+  }
+
+  /**
+   * What the first instance of a service runs, which is what another one is to run; undefined: none was started yet.
+   * (They differ only after a rollout to one of them.)
+   */
+  changeOf(service: string): LaunchChange | undefined {
+    return this.of(service).find(({ starts }) => starts > 0)?.change;
   }
 
   /** Gives a service so many instances and answers them; new ones are still to be started. */

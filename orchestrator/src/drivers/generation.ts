@@ -6,6 +6,11 @@ export type Build =
   | { readonly kind: 'program'; readonly command: readonly [string, ...string[]] }
   | { readonly kind: 'image'; readonly image: string };
 
+/** A build that is there until it is let go, and from then on as long as an instance would be started with it. */
+export interface HeldBuild extends Disposable {
+  readonly build: Build;
+}
+
 /** How another generation is to differ from the present one. */
 export interface LaunchChange {
   /** Absent: the present one's. */

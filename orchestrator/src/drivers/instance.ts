@@ -51,7 +51,7 @@ export abstract class Instance {
   abstract resume(): Promise<void>;
   /** The quick drain at the end of a run, of all its generations; what has not ended by then is killed. */
   abstract endWithin(ms: number): Promise<void>;
-  /** What it runs, and how its settings differ from the model's. */
+  /** What it runs, or is going to run, and how its settings differ from the model's. */
   abstract get change(): LaunchChange;
   /** Starts another generation beside the present one; resolves when it listens. Nothing leads to it yet. */
   abstract startNext(change: LaunchChange): Promise<Generation>;

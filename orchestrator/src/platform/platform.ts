@@ -1,5 +1,5 @@
 import type { Driver, DriverKind } from '../drivers/driver.ts';
-import type { Build } from '../drivers/generation.ts';
+import type { HeldBuild } from '../drivers/generation.ts';
 import type { Instance } from '../drivers/instance.ts';
 import { OrchestratorError } from '../errors.ts';
 import type { ContractGate } from '../identity/contract-gate.ts';
@@ -35,7 +35,9 @@ export class Platform implements AsyncDisposable {
   readonly #parts: PlatformParts;
   #stopped: Promise<void> | undefined;
   #control: string | undefined;
-  #change: string | undefined;
+  #change: { readonly what: string; readonly ended: Promise<void> } | undefined;
+  /** By service: its last build, when it has ended. */
+  readonly #builds = new Map<string, Promise<void>>();
 
   constructor(parts: PlatformParts) {
     this.#parts = parts;
@@ -145,21 +147,36 @@ export class Platform implements AsyncDisposable {
     return this.#parts.driver.fleet.resize(service, replicas);
   }
 
-  /** Builds what changed of a service; the running instances keep what they run. */
-  build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
-    return this.#parts.driver.build(service, signal, report);
+  /**
+   * Builds what changed of a service; the running instances keep what they run. Builds of one service follow one another,
+   * since each is taken from where the next one is put.
+   */
+  build(service: string, signal: AbortSignal, report: Report): Promise<HeldBuild> {
+    const before = this.#builds.get(service) ?? Promise.resolve();
+    const build = before.then(() => this.#parts.driver.build(service, signal, report));
+    const ignore = (): void => {};
+    this.#builds.set(service, build.then(ignore, ignore));
+    return build;
+  }
+
+  /** Resolves when no change is under way. */
+  async whenSettled(): Promise<void> {
+    while (this.#change) await this.#change.ended;
   }
 
   /** One change of the platform at a time; afterwards other commands find the instances where they are then. */
   async changing<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
     if (this.#change !== undefined) {
-      throw new OrchestratorError('USAGE', `The platform is being changed (${this.#change}): wait for it to end.`);
+      throw new OrchestratorError('USAGE', `The platform is being changed (${this.#change.what}): wait for it to end.`);
     }
-    this.#change = what;
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    this.#change = { what, ended };
     try {
       return await work();
     } finally {
       this.#change = undefined;
+      end();
+      this.#parts.driver.prune();
       this.describe();
     }
   }

@@ -1,4 +1,4 @@
-import type { Build, LaunchChange } from '../drivers/generation.ts';
+import type { Build, HeldBuild, LaunchChange } from '../drivers/generation.ts';
 import type { Instance } from '../drivers/instance.ts';
 import { OrchestratorError } from '../errors.ts';
 import type { Settings } from '../model/types.ts';
@@ -9,12 +9,10 @@ import { Rejected, replace } from './replace.ts';
 export interface RolloutOptions {
   /** `gateway`, or one instance: `cache-1`. */
   readonly target: string;
-  /** Build what changed first. Without it instances run what they run, on new settings. */
-  readonly build?: boolean;
+  /** `true`: build what changed first, and run that. Without it instances run what they run, on new settings. */
+  readonly build?: Build | boolean;
   /** On top of the present ones, without the BIMETAL_ prefix; they stay for later starts. */
   readonly settings?: Settings;
-  /** Run this program in place of a build; tests use it. */
-  readonly command?: readonly [string, ...string[]];
   readonly limits?: Partial<RolloutLimits>;
   /** Aborts: what was replaced so far is rolled back. */
   readonly signal?: AbortSignal;
@@ -55,12 +53,12 @@ export const rollOut = (platform: Platform, options: RolloutOptions): Promise<Ro
       options.onEvent?.(event);
     };
     const instances = targetsOf(platform, options.target);
-    const build = await buildOf(platform, instances, options, tell);
+    using held = await buildOf(platform, instances, options, tell);
     const replaced: { instance: Instance; former: LaunchChange }[] = [];
     let reason: string | undefined;
     for (const instance of instances) {
       const former = instance.change;
-      const change = { ...(build && { build }), settings: { ...former.settings, ...options.settings } };
+      const change = { ...(held && { build: held.build }), settings: { ...former.settings, ...options.settings } };
       const one = { ...commonOf(options), change, watched: true, say: (step: string) => tell(step, instance) };
       try {
         await replace(platform, instance, one);
@@ -117,10 +115,11 @@ const commonOf = ({ limits, signal }: RolloutOptions) => ({
 const buildOf = async (
   platform: Platform,
   [first]: readonly Instance[],
-  { build, command, signal }: RolloutOptions,
+  { build, signal }: RolloutOptions,
   tell: (step: string) => void,
-): Promise<Build | undefined> => {
-  if (command) return { kind: 'program', command };
+): Promise<HeldBuild | undefined> => {
+  // Whoever gave it holds it.
+  if (typeof build === 'object') return { build, [Symbol.dispose]: () => {} };
   if (!build || !first) return undefined;
   const built = await platform.build(first.service, signal ?? new AbortController().signal, () => {});
   tell('built');

@@ -28,7 +28,7 @@ import type { Reaper } from '../../process/reaper-client.ts';
 import { root, stateFolder } from '../../root.ts';
 import type { Driver } from '../driver.ts';
 import { Fleet } from '../fleet.ts';
-import type { Build, LaunchChange } from '../generation.ts';
+import type { HeldBuild, LaunchChange } from '../generation.ts';
 import type { Launched, OpenLogs } from './container-generation.ts';
 import { ContainerInstance } from './container-instance.ts';
 
@@ -56,7 +56,7 @@ export class ContainerDriver implements Driver {
   readonly #options: ContainerDriverOptions;
   readonly #project: string;
   readonly #ports = new Map<string, number>();
-  /** What each service was started from. */
+  /** From which each service is started. */
   readonly #images = new Map<string, string>();
   readonly #ownFiles = new Set<string>();
 
@@ -93,8 +93,12 @@ export class ContainerDriver implements Driver {
   #makeInstance(spec: InstanceSpec): ContainerInstance {
     const openLogs: OpenLogs = async (container, since) =>
       (await getContainerRuntimeClient()).container.logs(container, { since });
-    const firstBuild = (): Build => ({ kind: 'image', image: this.#images.get(spec.service) ?? '' });
-    return new ContainerInstance(spec, this.#options.hub, openLogs, firstBuild, (instance, number, change) =>
+    const firstChange = (): LaunchChange =>
+      this.fleet.changeOf(spec.service) ?? {
+        build: { kind: 'image', image: this.#images.get(spec.service) ?? '' },
+        settings: {},
+      };
+    return new ContainerInstance(spec, this.#options.hub, openLogs, firstChange, (instance, number, change) =>
       this.#launch(instance, number, change),
     );
   }
@@ -103,6 +107,7 @@ export class ContainerDriver implements Driver {
     const { reaper, signal, gate } = this.#options;
     signal.throwIfAborted();
     await this.#choosePorts();
+    for (const { service } of this.fleet.instances) this.#images.set(service, await currentImage(service));
     reaper.addProject(this.#project);
     const environment = new DockerComposeEnvironment(root, this.#composeFile())
       .withProjectName(this.#project)
@@ -114,7 +119,6 @@ export class ContainerDriver implements Driver {
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
     const started = await this.#followWhile(environment.up(this.fleet.instances.map(({ spec }) => composeName(spec))));
-    for (const { service } of this.fleet.instances) this.#images.set(service, await currentImage(service));
     const { container } = await getContainerRuntimeClient();
     await Promise.all(
       this.fleet.instances.map((instance) => {
@@ -208,6 +212,7 @@ export class ContainerDriver implements Driver {
 
   /** One more container of an instance in the same project, beside or in place of another. */
   async #launch({ spec, name }: ContainerInstance, number: number, change: LaunchChange): Promise<Launched> {
+    if (change.build?.kind !== 'image') throw new Error(`${name} has no image`);
     const compose = `${composeName(spec)}-g${number}`;
     const names = Object.keys(spec.spec.ports);
     const hostPorts: Record<string, number> = {};
@@ -221,7 +226,7 @@ export class ContainerDriver implements Driver {
       `${compose}.yml`,
       emitGeneration(this.fleet.model, spec, {
         composeName: compose,
-        image: change.build?.kind === 'image' ? change.build.image : '',
+        image: change.build.image,
         settings: { ...this.#options.settings, ...change.settings, ...change.once },
         token: this.#options.token,
         topology: this.wiring.topology,
@@ -242,11 +247,14 @@ export class ContainerDriver implements Driver {
     };
   }
 
-  async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
+  async build(service: string, signal: AbortSignal, report: Report): Promise<HeldBuild> {
     const model = { ...this.fleet.model, services: { [service]: serviceOf(this.fleet.model, service) } };
     await imageStep({ ...this.#options, model, signal }).run(report);
-    return { kind: 'image', image: await currentImage(service) };
+    return { build: { kind: 'image', image: await currentImage(service) }, [Symbol.dispose]: () => {} };
   }
+
+  /** Images are the engine's to keep, as every other that was built: `docker image prune`. */
+  prune(): void {}
 
   /** The reaper, which is closed next, removes the containers and the network: the same way however a run ends. */
   async stop(drainMs: number): Promise<void> {

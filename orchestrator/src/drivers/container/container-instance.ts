@@ -1,7 +1,7 @@
 import { messageOf, OrchestratorError } from '../../errors.ts';
 import type { LogHub } from '../../logs/hub.ts';
 import type { InstanceSpec } from '../../model/instances.ts';
-import type { Build, Generation, LaunchChange } from '../generation.ts';
+import type { Generation, LaunchChange } from '../generation.ts';
 import { waitUntilReady } from '../health.ts';
 import { Instance, type StopOptions } from '../instance.ts';
 import {
@@ -19,15 +19,21 @@ export type LaunchContainer = (instance: ContainerInstance, number: number, chan
 export class ContainerInstance extends Instance {
   readonly #openLogs: OpenLogs;
   readonly #launch: LaunchContainer;
-  readonly #firstBuild: () => Build;
+  readonly #firstChange: () => LaunchChange;
   #generation: ContainerGeneration | undefined;
   /** Made beside the one that compose made, and not the instance's own (any more). */
   readonly #others = new Set<ContainerGeneration>();
   #generations = 0;
 
-  constructor(spec: InstanceSpec, hub: LogHub, openLogs: OpenLogs, firstBuild: () => Build, launch: LaunchContainer) {
+  constructor(
+    spec: InstanceSpec,
+    hub: LogHub,
+    openLogs: OpenLogs,
+    firstChange: () => LaunchChange,
+    launch: LaunchContainer,
+  ) {
     super(spec, hub);
-    this.#firstBuild = firstBuild;
+    this.#firstChange = firstChange;
     this.#openLogs = openLogs;
     this.#launch = launch;
   }
@@ -35,7 +41,7 @@ export class ContainerInstance extends Instance {
   /** Compose has started its container, which is not healthy yet. */
   async follow(container: Container): Promise<void> {
     if (this.#generation) return;
-    this.#generation = this.#wrap(container, {});
+    this.#generation = this.#wrap(container, this.change);
     this.starts += 1;
     this.setState('starting');
     await this.#generation.followLogs(0);
@@ -70,8 +76,8 @@ export class ContainerInstance extends Instance {
   }
 
   get change(): LaunchChange {
-    const { build = this.#firstBuild(), settings = {} } = this.#generation?.change ?? {};
-    return { build, settings };
+    const { once: _, ...kept } = this.#generation?.change ?? this.#firstChange();
+    return kept;
   }
 
   /** The process is in another namespace: its pid is of no use here. */

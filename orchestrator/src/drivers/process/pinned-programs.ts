@@ -1,11 +1,10 @@
 import { copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { programOf } from '../../build/build.ts';
 import type { ServiceSpec } from '../../model/types.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import { stateFolder } from '../../root.ts';
-
-type Command = readonly [string, ...string[]];
+import type { Build, HeldBuild } from '../generation.ts';
 
 /**
  * The programs that a run uses, in a folder of its own: a later build replaces the file of the build before, and an
@@ -14,7 +13,8 @@ type Command = readonly [string, ...string[]];
  */
 export class PinnedPrograms {
   readonly #folder: string;
-  readonly #current = new Map<string, Command>();
+  readonly #pinned = new Set<string>();
+  readonly #held = new Set<string>();
   #pins = 0;
 
   constructor(run: string, reaper: Reaper) {
@@ -22,16 +22,10 @@ export class PinnedPrograms {
     reaper.addFile(this.#folder);
   }
 
-  /** What an instance without a build of its own runs: what there was when the first one started. */
-  of(service: string, spec: ServiceSpec, release: boolean): Command {
-    const command = this.#current.get(service) ?? this.pin(service, spec, release);
-    this.#current.set(service, command);
-    return command;
-  }
-
-  pin(service: string, spec: ServiceSpec, release: boolean): Command {
+  /** Keeps what was built last of a service. */
+  pin(service: string, spec: ServiceSpec, release: boolean): HeldBuild {
     const [program, ...args] = programOf(spec, release);
-    if (spec.build.kind === 'node' || spec.build.kind === 'prebuilt') return [program, ...args];
+    if (spec.build.kind === 'node' || spec.build.kind === 'prebuilt') return this.#hold([program, ...args]);
     this.#pins += 1;
     const folder = join(this.#folder, `${service}-${this.#pins}`);
     mkdirSync(folder, { recursive: true });
@@ -42,7 +36,25 @@ export class PinnedPrograms {
       // Another file system.
       copyFileSync(program, pinned);
     }
-    return [pinned, ...args];
+    this.#pinned.add(pinned);
+    return this.#hold([pinned, ...args]);
+  }
+
+  #hold(command: readonly [string, ...string[]]): HeldBuild {
+    const [program] = command;
+    this.#held.add(program);
+    return { build: { kind: 'program', command }, [Symbol.dispose]: () => this.#held.delete(program) };
+  }
+
+  /** Removes what is neither held nor in use. */
+  prune(inUse: readonly (Build | undefined)[]): void {
+    const used = inUse.flatMap((build) => (build?.kind === 'program' ? build.command[0] : []));
+    const kept = new Set([...this.#held, ...used]);
+    for (const program of this.#pinned) {
+      if (kept.has(program)) continue;
+      rmSync(dirname(program), { recursive: true, force: true });
+      this.#pinned.delete(program);
+    }
   }
 
   remove(): void {

@@ -15,7 +15,7 @@ import { isPortFree } from '../../process/ports.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
 import type { Driver } from '../driver.ts';
 import { Fleet } from '../fleet.ts';
-import type { Build, LaunchChange } from '../generation.ts';
+import type { Build, HeldBuild, LaunchChange } from '../generation.ts';
 import { PinnedPrograms } from './pinned-programs.ts';
 import type { Launch } from './process-generation.ts';
 import { ProcessInstance } from './process-instance.ts';
@@ -68,14 +68,17 @@ export class ProcessDriver implements Driver {
   }
 
   #makeInstance(spec: InstanceSpec): ProcessInstance {
-    const { hub, reaper, release } = this.#options;
-    const firstBuild = (): Build => ({
-      kind: 'program',
-      command: this.#programs.of(spec.service, spec.spec, release),
-    });
-    return new ProcessInstance(spec, hub, reaper, firstBuild, (instance, change, beside) =>
+    const { hub, reaper } = this.#options;
+    const firstChange = (): LaunchChange =>
+      this.fleet.changeOf(spec.service) ?? { build: this.#firstBuild(spec), settings: {} };
+    return new ProcessInstance(spec, hub, reaper, firstChange, (instance, change, beside) =>
       this.#launch(instance, change, beside),
     );
+  }
+
+  #firstBuild({ service, spec }: InstanceSpec): Build {
+    using held = this.#programs.pin(service, spec, this.#options.release);
+    return held.build;
   }
 
   /** Asked before anything is built: a taken port is the most common reason why a start fails. */
@@ -160,11 +163,15 @@ export class ProcessDriver implements Driver {
     return `127.0.0.1:${isFixed ? fixedPortOf(spec, port) : 0}`;
   }
 
-  async build(service: string, signal: AbortSignal, report: Report): Promise<Build> {
+  async build(service: string, signal: AbortSignal, report: Report): Promise<HeldBuild> {
     const spec = serviceOf(this.fleet.model, service);
     const model = { ...this.fleet.model, services: { [service]: spec } };
     for (const step of buildSteps({ ...this.#options, model, signal })) await step.run(report);
-    return { kind: 'program', command: this.#programs.pin(service, spec, this.#options.release) };
+    return this.#programs.pin(service, spec, this.#options.release);
+  }
+
+  prune(): void {
+    this.#programs.prune(this.fleet.instances.map(({ change }) => change.build));
   }
 
   async #keepAndEnd(instance: ProcessInstance, ms: number): Promise<void> {

@@ -3,7 +3,7 @@ import type { LogHub } from '../../logs/hub.ts';
 import type { InstanceSpec } from '../../model/instances.ts';
 import { describeExit } from '../../process/child.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
-import type { Build, Generation, LaunchChange } from '../generation.ts';
+import type { Generation, LaunchChange } from '../generation.ts';
 import { waitUntilReady } from '../health.ts';
 import { Instance, type StopOptions } from '../instance.ts';
 import { type Launch, ProcessGeneration, readyTimeoutMs } from './process-generation.ts';
@@ -13,16 +13,22 @@ export type MakeLaunch = (instance: ProcessInstance, change: LaunchChange, besid
 
 export class ProcessInstance extends Instance {
   readonly #reaper: Reaper;
-  readonly #firstBuild: () => Build;
+  readonly #firstChange: () => LaunchChange;
   readonly #makeLaunch: MakeLaunch;
   #generation: ProcessGeneration | undefined;
   /** Started and not adopted: they are to end with the instance. */
   readonly #others = new Set<ProcessGeneration>();
   #generations = 0;
 
-  constructor(spec: InstanceSpec, hub: LogHub, reaper: Reaper, firstBuild: () => Build, makeLaunch: MakeLaunch) {
+  constructor(
+    spec: InstanceSpec,
+    hub: LogHub,
+    reaper: Reaper,
+    firstChange: () => LaunchChange,
+    makeLaunch: MakeLaunch,
+  ) {
     super(spec, hub);
-    this.#firstBuild = firstBuild;
+    this.#firstChange = firstChange;
     this.#reaper = reaper;
     this.#makeLaunch = makeLaunch;
   }
@@ -32,18 +38,18 @@ export class ProcessInstance extends Instance {
   }
 
   get change(): LaunchChange {
-    const { build = this.#firstBuild(), settings = {} } = this.#generation?.change ?? {};
-    return { build, settings };
+    const { once: _, ...kept } = this.#generation?.change ?? this.#firstChange();
+    return kept;
   }
 
   async start(change = this.change): Promise<void> {
     if (this.#generation?.running) {
       throw new OrchestratorError('USAGE', `${this.name} runs already (it is ${this.state}).`);
     }
-    this.starts += 1;
     this.setState('starting');
     const generation = this.#spawn(change, false);
     this.#generation = generation;
+    this.starts += 1;
     try {
       await generation.whenListening();
       this.setAddresses(generation.addresses);
