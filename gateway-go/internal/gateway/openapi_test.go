@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +47,8 @@ type document struct {
 	tree      map[string]any
 	compiling sync.Mutex
 	compiler  *jsonschema.Compiler
-	schemas   sync.Map // JSON pointer → *jsonschema.Schema
+	schemas   sync.Map                  // JSON pointer → *jsonschema.Schema
+	patterns  map[string]*regexp.Regexp // of the targets of each path
 }
 
 const documentURL = "https://bimetal.test/openapi.json"
@@ -68,18 +70,30 @@ func loadDocument() *document {
 	if err := compiler.AddResource(documentURL, tree); err != nil {
 		panic(err)
 	}
-	return &document{tree: tree.(map[string]any), compiler: compiler}
+	d := &document{tree: tree.(map[string]any), compiler: compiler, patterns: map[string]*regexp.Regexp{}}
+	parameter := regexp.MustCompile(`\\\{[a-z]+\\\}`)
+	for path := range d.tree["paths"].(map[string]any) {
+		d.patterns[path] = regexp.MustCompile("^" + parameter.ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + "$")
+	}
+	return d
 }
 
 // at is the node at a pointer, references followed; pointer is where it was found in the end.
 func (d *document) at(pointer string) (found any, at string) {
 	var node any = d.tree
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		object, ok := node.(map[string]any)
-		if !ok {
+		switch inner := node.(type) {
+		case map[string]any:
+			node = inner[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
+		case []any:
+			index, err := strconv.Atoi(part)
+			if err != nil || index >= len(inner) {
+				return nil, pointer
+			}
+			node = inner[index]
+		default:
 			return nil, pointer
 		}
-		node = object[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
 	}
 	if object, ok := node.(map[string]any); ok {
 		if reference, ok := object["$ref"].(string); ok {
@@ -107,10 +121,8 @@ func (d *document) validate(pointer string, value any) error {
 
 // route is the path of the document that a request target belongs to.
 func (d *document) route(target string) string {
-	paths := d.tree["paths"].(map[string]any)
-	for path := range paths {
-		pattern := "^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + "$"
-		if regexp.MustCompile(pattern).MatchString(target) {
+	for path, pattern := range d.patterns {
+		if pattern.MatchString(target) {
 			return path
 		}
 	}

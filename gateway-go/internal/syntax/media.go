@@ -53,7 +53,7 @@ func ParseAccept(lines []string) Accepts {
 	for _, line := range lines {
 		for rest := line; rest != ""; {
 			var element string
-			element, rest = cutDirective(rest)
+			element, rest, _ = cutDirective(rest)
 			essence, parameters, _ := strings.Cut(element, ";")
 			essence = strings.ToLower(strings.Trim(essence, " \t"))
 			if strings.Count(essence, "/") != 1 {

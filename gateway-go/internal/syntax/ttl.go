@@ -71,7 +71,10 @@ func MaxAge(lines []string) (time.Duration, bool, error) {
 	for _, line := range lines {
 		for rest := line; rest != ""; {
 			var directive string
-			directive, rest = cutDirective(rest)
+			var closed bool
+			if directive, rest, closed = cutDirective(rest); !closed {
+				return 0, false, errors.New("has a quoted string without its end")
+			}
 			name, value, hasValue := strings.Cut(directive, "=")
 			if !strings.EqualFold(strings.TrimSpace(name), "max-age") {
 				continue
@@ -94,8 +97,8 @@ func MaxAge(lines []string) (time.Duration, bool, error) {
 	return age, found, nil
 }
 
-// cutDirective cuts at the first comma outside of quotes.
-func cutDirective(text string) (directive, rest string) {
+// cutDirective cuts at the first comma outside of quotes; closed says that they end.
+func cutDirective(text string) (directive, rest string, closed bool) {
 	quoted := false
 	for i := 0; i < len(text); i++ {
 		switch {
@@ -104,10 +107,10 @@ func cutDirective(text string) (directive, rest string) {
 		case text[i] == '"':
 			quoted = !quoted
 		case text[i] == ',' && !quoted:
-			return text[:i], text[i+1:]
+			return text[:i], text[i+1:], true
 		}
 	}
-	return text, ""
+	return text, "", !quoted
 }
 
 func parseDigits(text string) (uint64, error) {
