@@ -91,9 +91,10 @@ try {
       process.exitCode = 1;
     }
   } else {
-    for (const path of generated) {
-      rmSync(join(root, path), { recursive: true, force: true });
-      cpSync(join(fresh, path), join(root, path), { recursive: true });
+    // What is the same keeps its time of change: an edit of comments is none for Rust.
+    for (const name of changed) {
+      if (existsSync(join(fresh, name))) cpSync(join(fresh, name), join(root, name));
+      else rmSync(join(root, name));
     }
     console.log(changed.length === 0 ? 'Nothing changed.' : `Changed: ${changed.join(', ')}`);
   }
