@@ -1,9 +1,11 @@
 // Nodes are replaced while they serve: the new process takes everything over from the old one at one point in the order
 // of writes. No request fails, no acknowledged write is lost, nobody reads what is older than what was acknowledged.
-import { expect, test } from '@jest/globals';
-import { type LoadReport, restart, rollOut, scale } from '../../orchestrator/src/index.ts';
+import { describe, expect, test } from '@jest/globals';
+import { type LoadReport, type RolloutReport, restart, rollOut, scale } from '../../orchestrator/src/index.ts';
+import { serves } from '../../orchestrator/src/rollout/replace.ts';
+import type { RolloutEvent, RolloutOptions } from '../../orchestrator/src/rollout/rollout.ts';
 import { eventually } from '../support/eventually.ts';
-import { freshKey, useStage } from '../support/platform.ts';
+import { driver, freshKey, useStage } from '../support/platform.ts';
 import { underLoad } from '../support/under-load.ts';
 
 const stage = useStage();
@@ -85,6 +87,67 @@ test('nodes come and go: no request fails, and nobody reads what another owner h
   expectNothingFailed(report);
   expect(shares.map((share) => Math.round(share * 10) / 10)).toEqual([0.5, 0.5, 0.3, 0.3]);
 }, 120_000);
+
+const aBadBuild = (): void => {
+  /** Rolls it out to one node under load; it has to be rolled back, and what ran before has to serve. */
+  const rollOutBad = async (options: Partial<RolloutOptions>) => {
+    const { platform } = stage();
+    const node = platform.instance('cache-1');
+    const before = node.change;
+    let rollout: RolloutReport | undefined;
+    const report = await underLoad(platform, { rate: 200 }, async () => {
+      rollout = await rollOut(platform, {
+        target: node.name,
+        limits: { readyMs: 2_000, canaryMs: 500, watchMs: 0 },
+        ...options,
+      });
+    });
+    expect(rollout?.outcome).toBe('rolled back');
+    expect([node.state, node.change]).toEqual(['ready', before]);
+    expect({ stale: report.stale, wrong: report.wrong }).toEqual({ stale: none, wrong: none });
+    return { reason: rollout?.reason, steps: rollout?.events.map(({ step }) => step), report };
+  };
+
+  test.each([
+    ['that crashes at start', 'process.exit(1)', /ended/],
+    ['that is never ready', 'setInterval(() => {}, 1_000)', /2 s|2000 ms/],
+  ])(
+    '%s takes nothing over',
+    async (_, program, expected) => {
+      const { reason, report } = await rollOutBad({
+        build: { kind: 'program', command: [process.execPath, '--eval', program] },
+      });
+      expect(reason).toMatch(expected);
+      expectNothingFailed(report);
+      expect(report.lost).toEqual(none);
+    },
+    60_000,
+  );
+
+  const onceItServes = (act: (pid: number) => void) => ({
+    onEvent: ({ step }: RolloutEvent) => {
+      if (step === serves) act(stage().platform.instance('cache-1').pid ?? 0);
+    },
+  });
+
+  test('that dies once it has taken over is replaced by an empty node of the former one', async () => {
+    const { reason, steps, report } = await rollOutBad(onceItServes((pid) => process.kill(pid, 'SIGKILL')));
+    expect(reason).toMatch(/ended while it served|canary requests failed/);
+    expect(steps).toContain('started again, empty');
+    // 100 a second are its own, from its end until the canary is over and another process has started.
+    expect(report.failed.total).toBeLessThan(400);
+  }, 60_000);
+
+  test('that hangs once it has taken over is ended, since it cannot hand over', async () => {
+    const { reason, steps, report } = await rollOutBad(onceItServes((pid) => process.kill(pid, 'SIGSTOP')));
+    expect(reason).toMatch(/canary requests failed/);
+    expect(steps).toContainEqual(expect.stringMatching(/^it does not give way, and is ended/));
+    expect(steps).toContain('started again, empty');
+    expect(report.failed.total).toBeLessThan(1_000);
+  }, 60_000);
+};
+// A program of this machine cannot be run in a container, nor can a process there be told by its pid here.
+if (driver === 'process') describe('a bad build', aBadBuild);
 
 test('increments that carry an Idempotency-Key are exact while the nodes are replaced', async () => {
   const { platform, http } = stage();

@@ -53,8 +53,8 @@ export abstract class Instance {
   abstract endWithin(ms: number): Promise<void>;
   /** What it runs, or is going to run, and how its settings differ from the model's. */
   abstract get change(): LaunchChange;
-  /** Starts another generation beside the present one; resolves when it listens. Nothing leads to it yet. */
-  abstract startNext(change: LaunchChange): Promise<Generation>;
+  /** Starts another generation beside the present one; resolves once it listens. Nothing leads to it yet. */
+  abstract startNext(change: LaunchChange, limitMs?: number): Promise<Generation>;
   /** Makes a generation that `startNext` made the instance's own; the former one is to be ended by the caller. */
   abstract adopt(next: Generation): Generation | undefined;
   /** Of the process; undefined where it is not one of this machine's, or not running. */

@@ -54,7 +54,7 @@ export const replace = async (platform: Platform, instance: Instance, options: R
 
 const replaceStateless = async (platform: Platform, instance: Instance, options: ReplaceOptions): Promise<void> => {
   const { change, limits, signal, watched, say } = options;
-  const next = await startNext(instance, change);
+  const next = await startNext(instance, change, limits);
   let before: Awaited<ReturnType<typeof readTraffic>> | undefined;
   try {
     await next.whenReady(limits.readyMs);
@@ -78,9 +78,9 @@ const replaceStateless = async (platform: Platform, instance: Instance, options:
   say('the former one is drained');
 };
 
-const startNext = async (instance: Instance, change: LaunchChange): Promise<Generation> => {
+const startNext = async (instance: Instance, change: LaunchChange, { readyMs }: RolloutLimits): Promise<Generation> => {
   try {
-    return await instance.startNext(change);
+    return await instance.startNext(change, readyMs);
   } catch (error) {
     throw rejected(error, false);
   }
@@ -131,7 +131,7 @@ const replaceNode = async (platform: Platform, instance: Instance, options: Repl
   const { change, limits, signal, watched, say } = options;
   const port = instance.spec.spec.node?.port ?? '';
   const from = instance.innerAddresses[port];
-  const next = await startNext(instance, { ...change, once: { ...change.once, HAND_OVER_FROM: from } });
+  const next = await startNext(instance, { ...change, once: { ...change.once, HAND_OVER_FROM: from } }, limits);
   const control = next.addresses[port] ?? '';
   try {
     await platform.admit({ name: instance.name, probeUrl: next.probeUrl });

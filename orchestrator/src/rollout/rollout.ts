@@ -1,6 +1,6 @@
 import type { Build, HeldBuild, LaunchChange } from '../drivers/generation.ts';
 import type { Instance } from '../drivers/instance.ts';
-import { OrchestratorError } from '../errors.ts';
+import { messageOf, OrchestratorError } from '../errors.ts';
 import type { Settings } from '../model/types.ts';
 import type { Platform } from '../platform/platform.ts';
 import { defaultLimits, type RolloutLimits } from './limits.ts';
@@ -133,23 +133,22 @@ const rollBack = async (
   options: RolloutOptions,
   tell: (step: string, instance?: Instance) => void,
 ): Promise<void> => {
+  const { limits } = commonOf(options);
+  const signal = new AbortController().signal;
   for (const { instance, former } of replaced.toReversed()) {
     const say = (step: string): void => tell(step, instance);
     try {
       if (instance.isUp) {
-        const { limits } = commonOf(options);
-        await replace(platform, instance, {
-          limits,
-          signal: new AbortController().signal,
-          change: former,
-          watched: false,
-          say,
-        });
-      } else {
-        // It has ended by itself: there is nothing to take over from it.
-        await instance.start(former);
-        say(instance.spec.spec.node ? 'started again, empty' : 'started again');
+        await replace(platform, instance, { limits, signal, change: former, watched: false, say });
+        continue;
       }
+    } catch (error) {
+      say(`it does not give way, and is ended: ${messageOf(error)}`);
+      await instance.kill();
+    }
+    try {
+      await instance.start(former);
+      say(instance.spec.spec.node ? 'started again, empty' : 'started again');
     } catch (error) {
       throw new OrchestratorError('UNHEALTHY', `${instance.name} could not be rolled back.`, { cause: error });
     }

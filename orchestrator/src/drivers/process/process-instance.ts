@@ -62,12 +62,12 @@ export class ProcessInstance extends Instance {
     this.setState('ready');
   }
 
-  async startNext(change: LaunchChange): Promise<Generation> {
+  async startNext(change: LaunchChange, limitMs?: number): Promise<Generation> {
     const next = this.#spawn({ ...this.change, ...change }, true);
     this.#others.add(next);
     void next.exited.then(() => this.#others.delete(next));
     try {
-      await next.whenListening();
+      await next.whenListening(limitMs);
       return next;
     } catch (error) {
       await next.kill();
