@@ -67,10 +67,27 @@ impl Running {
         self.log.lock().unwrap().clone()
     }
 
+    /// Sends a signal; of a STOP it waits for the effect. Until a thread takes that up, all of them run on: on a busy
+    /// machine long enough to hand a node over.
     pub fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+        let started = Instant::now();
+        while name == "STOP" && !self.is_at_rest() {
+            assert!(started.elapsed() < Duration::from_secs(15), "it does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Every thread is stopped, or has ended.
+    fn is_at_rest(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.map_while(Result::ok).all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat"));
+            // "id (name) state …"; a thread that ended meanwhile has none.
+            stat.map_or(true, |stat| stat.rsplit_once(") ").unwrap().1.starts_with(['T', 'Z', 'X']))
+        })
     }
 
     pub fn wait(&mut self) -> ExitStatus {
