@@ -49,7 +49,8 @@ func runProgram(t *testing.T, name string, arguments ...string) *program {
 	t.Helper()
 	p := &program{t: t, lines: make(chan string, 1000)}
 	p.cmd = exec.CommandContext(t.Context(), os.Args[0], arguments...)
-	p.cmd.Env = append(os.Environ(), "RUN_PROGRAM="+name)
+	// The race detector has every process sleep for a second before it exits.
+	p.cmd.Env = append(os.Environ(), "RUN_PROGRAM="+name, "GORACE=atexit_sleep_ms=50 "+os.Getenv("GORACE"))
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
