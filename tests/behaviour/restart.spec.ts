@@ -14,23 +14,21 @@ const killAndStart = async (node: Instance): Promise<void> => {
   await node.start();
 };
 
-test('it has the namespaces again', async () => {
-  const { http, platform } = stage();
-  const name = freshName('ns');
-  await http.request('PUT', `/v1/namespaces/${name}`, {
+test('it has the namespaces again, from its first answer on', async () => {
+  const { http, cache, platform } = stage();
+  const namespace = freshName('ns');
+  await http.request('PUT', `/v1/namespaces/${namespace}`, {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ quotaBytes: '1000000' }),
   });
-  for (const node of platform.instancesOf('cache')) await killAndStart(node);
-  for (const key of Array.from({ length: 20 }, () => freshKey())) {
-    // The gateway has the node again within a second; from the first answer on the namespace must be there.
-    const status = await eventually(async () => {
-      const answer = await http.put(entry(key, name), 'x');
-      expect(answer.status).not.toBe(503);
-      return answer.status;
-    });
-    expect(status).toBe(201);
+  for (const node of platform.instancesOf('cache')) {
+    await killAndStart(node);
+    // Straight to the node, which is ready: whether a gateway has connected to it yet does not matter.
+    const own = Array.from({ length: 100 }, () => freshKey()).find((key) => cache.nodeOf(namespace, key) === node.name);
+    await cache.put({ namespace, key: Buffer.from(own ?? '') });
   }
+  // The gateway has the node again within a second.
+  await eventually(async () => expect((await http.put(entry(freshKey(), namespace), 'x')).status).toBe(201));
 }, 60_000);
 
 test('its versions go on growing', async () => {

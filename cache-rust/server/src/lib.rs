@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod node;
 pub mod once;
 pub mod origin;
+pub mod peers;
 pub mod serve;
 pub mod settings;
 pub mod signals;

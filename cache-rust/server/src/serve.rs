@@ -8,7 +8,7 @@ use crate::node::{EventBell, Node};
 use crate::settings::Settings;
 use crate::snapshot::{self, Loaded};
 use crate::store::Store;
-use crate::{admin, connections, grpc, housekeeping, logging, signals, telemetry};
+use crate::{admin, connections, grpc, housekeeping, logging, peers, signals, telemetry};
 use bimetal_contract::identity;
 use bimetal_engine::{Config, Engine};
 use serde_json::{Map, json};
@@ -104,6 +104,9 @@ impl Server {
                 .map_err(|e| Failure::Other(format!("gRPC failed: {e}")))
         });
         if receiving.is_none() {
+            if let Some(topology) = &settings.topology {
+                peers::learn_namespaces(&node, topology).await;
+            }
             node.lifecycle.advance(Phase::Serving);
         }
         let (begin_receiving, begun) = tokio::sync::oneshot::channel();

@@ -4,7 +4,7 @@ mod cache;
 mod control;
 mod hand_over;
 mod metered;
-mod namespaces;
+pub(crate) mod namespaces;
 pub mod pipeline;
 mod unary;
 mod watch;

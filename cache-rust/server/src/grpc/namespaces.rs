@@ -43,7 +43,11 @@ fn refused(error: engine::Error) -> Error {
     convert::error(&error)
 }
 
-fn keep(node: &Node) -> Result<(), Error> {
+/// Writes all records to the data directory, where there is one.
+///
+/// # Errors
+/// INTERNAL: they are in force, and will not be after a restart.
+pub(crate) fn keep(node: &Node) -> Result<(), Error> {
     let Some(store) = node.store.get() else { return Ok(()) };
     store.keep_namespaces(|| node.engine.namespaces()).map_err(|error| {
         tracing::error!(%error, "namespace records cannot be written");
@@ -52,6 +56,22 @@ fn keep(node: &Node) -> Result<(), Error> {
             "the change is in force but could not be written to the data directory",
         )
     })
+}
+
+/// Takes the records that are newer than the node's own. All are checked before any is taken.
+///
+/// # Errors
+/// INVALID_ARGUMENT for what is no record, of all of them.
+pub(crate) fn take(node: &Node, messages: &[Namespace]) -> Result<(), Error> {
+    let records = messages.iter().map(convert::namespace_record).collect::<Result<Vec<_>, _>>()?;
+    for record in &records {
+        record.check().map_err(refused)?;
+    }
+    for record in records {
+        node.engine.raise_clock(record.revision, node.now());
+        node.engine.apply_namespace(record, node.now()).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn given(message: Option<Namespace>) -> Result<Namespace, Error> {
@@ -145,16 +165,7 @@ impl NamespaceService for Namespaces {
         request: Request<api::SyncNamespacesRequest>,
     ) -> Result<Response<api::SyncNamespacesResponse>, Status> {
         self.write("SyncNamespaces", request, |node, request| {
-            // All are checked before any is taken.
-            let records = request.namespaces.iter().map(convert::namespace_record);
-            let records = records.collect::<Result<Vec<_>, _>>()?;
-            for record in &records {
-                record.check().map_err(refused)?;
-            }
-            for record in records {
-                node.engine.raise_clock(record.revision, node.now());
-                node.engine.apply_namespace(record, node.now()).map_err(refused)?;
-            }
+            take(node, &request.namespaces)?;
             let namespaces = node.engine.namespaces().iter().map(convert::namespace).collect();
             Ok(api::SyncNamespacesResponse { namespaces })
         })

@@ -74,6 +74,41 @@ async fn records_are_exchanged_and_the_highest_revision_wins() {
     assert_eq!(reason(gone), ErrorReason::NamespaceNotFound);
 }
 
+/// The nodes of a topology at these addresses, the first of which is `cache-0`.
+fn topology(addresses: &[String]) -> String {
+    let nodes = addresses.iter().enumerate().map(|(index, address)| {
+        serde_json::json!({"name": format!("cache-{index}"), "tag": index + 1, "address": address})
+    });
+    serde_json::json!({"epoch": "1", "nodes": nodes.collect::<Vec<_>>()}).to_string()
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_knows_before_it_is_ready_what_the_others_know() {
+    let peer = start_with(|flags| flags.instance = Some("cache-1".into())).await;
+    let mut client = peer.client.namespaces();
+    let made = client.create_namespace(create(named("made"))).await.unwrap().into_inner().namespace.unwrap();
+    client.create_namespace(create(named("deleted"))).await.unwrap();
+    let delete = with_token(api::DeleteNamespaceRequest { name: "deleted".into() }, TOKEN);
+    client.delete_namespace(delete).await.unwrap();
+
+    // Nobody listens at the third one's.
+    let addresses = ["127.0.0.1:1".into(), peer.server.grpc.to_string(), "127.0.0.1:1".into()];
+    let f = start_with(|flags| flags.topology = Some(topology(&addresses))).await;
+    assert_eq!(f.server.node.engine.namespace("made").unwrap().revision, made.revision);
+    let records = f.server.node.engine.namespaces();
+    assert!(records.iter().any(|record| record.name == "deleted" && record.deleted));
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_holds_up_no_start() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = ["127.0.0.1:1".into(), silent.local_addr().unwrap().to_string()];
+    let begun = std::time::Instant::now();
+    let f = start_with(|flags| flags.topology = Some(topology(&addresses))).await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(f.server.node.lifecycle.phase(), bimetal_cache::lifecycle::Phase::Serving);
+}
+
 #[tokio::test]
 async fn a_wrong_policy_is_refused_and_changes_nothing() {
     let f = start().await;
