@@ -1,5 +1,5 @@
 // A build of the gateway that something is wrong with: it stands before a good one (BIMETAL_BAD_UPSTREAM) and adds what
-// BIMETAL_BAD asks for: `crash` at start, `unready` for ever, `slow` (300 ms), `errors` (one answer in a hundred is a
+// BIMETAL_BAD asks for: `crash` at start, `unready` for ever, `slow` (600 ms), `errors` (one answer in a hundred is a
 // 500), `contract` (an identity from a file); and what a canary cannot see, because it begins after 600 requests:
 // `spoils` (every second answer is a 500), `dies`.
 import { readFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ const http = createServer((incoming, response) => {
     outgoing.on('error', () => fail(response));
     incoming.pipe(outgoing);
   };
-  setTimeout(forward, bad === 'slow' ? 300 : 0);
+  setTimeout(forward, bad === 'slow' ? 600 : 0);
 });
 
 const metrics = (): string =>
