@@ -61,7 +61,7 @@ pub struct Server {
     begin_receiving: Option<tokio::sync::oneshot::Sender<()>>,
     drain_timeout: Duration,
     snapshot: bool,
-    note: Option<Note>,
+    notes: Vec<Note>,
 }
 
 impl Server {
@@ -73,7 +73,7 @@ impl Server {
     pub async fn start(settings: &Settings) -> Result<Self, Failure> {
         let (grpc_listener, grpc) = bind("grpc-listen", &settings.grpc_listen).await?;
         let (admin_listener, admin) = bind("admin-listen", &settings.admin_listen).await?;
-        let Made { node, receiving, note } = make_node(settings).await?;
+        let Made { node, receiving, mut notes } = make_node(settings).await?;
         let node = Arc::new(node);
 
         let mut others = vec![
@@ -105,7 +105,8 @@ impl Server {
         });
         if receiving.is_none() {
             if let Some(topology) = &settings.topology {
-                peers::learn_namespaces(&node, topology).await;
+                let told = peers::learn_namespaces(&node, topology).await;
+                notes.push(("info", "other nodes were asked for their namespaces", told.into()));
             }
             node.lifecycle.advance(Phase::Serving);
         }
@@ -127,7 +128,7 @@ impl Server {
             begin_receiving: Some(begin_receiving),
             drain_timeout: settings.drain_timeout,
             snapshot: settings.snapshot,
-            note,
+            notes,
         })
     }
 
@@ -145,8 +146,10 @@ impl Server {
         fields.insert("memory_limit_bytes".into(), json!(config.memory_limit));
         fields.insert("shards".into(), json!(config.shards));
         logging::line("info", "listening", fields);
-        if let Some((level, message, serde_json::Value::Object(fields))) = &self.note {
-            logging::line(level, message, fields.clone());
+        for (level, message, fields) in &self.notes {
+            if let serde_json::Value::Object(fields) = fields {
+                logging::line(level, message, fields.clone());
+            }
         }
     }
 
@@ -239,7 +242,7 @@ type Note = (&'static str, &'static str, serde_json::Value);
 struct Made {
     node: Node,
     receiving: Option<Receiving>,
-    note: Option<Note>,
+    notes: Vec<Note>,
 }
 
 async fn make_node(settings: &Settings) -> Result<Made, Failure> {
@@ -268,7 +271,7 @@ async fn make_node(settings: &Settings) -> Result<Made, Failure> {
         let (engine, receiving) = Receiving::open(from, settings, config, clock).await?;
         let node = node(engine, None);
         receiving.begin(&node);
-        return Ok(Made { node, receiving: Some(receiving), note: None });
+        return Ok(Made { node, receiving: Some(receiving), notes: vec![] });
     }
     let store = settings.data_dir.as_deref().map(Store::open).transpose()?;
     let kept_ceiling = store.as_ref().map_or(Ok(0), Store::version_ceiling)?;
@@ -293,7 +296,7 @@ async fn make_node(settings: &Settings) -> Result<Made, Failure> {
         path: settings.data_dir.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         message: e.to_string(),
     })?;
-    Ok(Made { node, receiving: None, note })
+    Ok(Made { node, receiving: None, notes: note.into_iter().collect() })
 }
 
 /// The engine of the last life, if that ended in order; else an empty one. Either way no snapshot is left.
