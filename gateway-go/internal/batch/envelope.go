@@ -2,7 +2,6 @@ package batch
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -13,6 +12,7 @@ import (
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/problem"
 	"bimetal.dev/gateway/internal/syntax"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -35,12 +35,17 @@ type item struct {
 // parse reads a whole envelope. The first thing wrong with it is the error, and nothing has been done.
 func parse(body []byte, namespace string) ([]item, error) {
 	var items []item
-	operations := exchange.Array(maxOperations, func(text json.RawMessage, place string) error {
-		it, err := parseItem(text, namespace, place)
+	operations := exchange.Array(maxOperations, func(d *jsontext.Decoder) error {
+		it, err := parseItem(d, namespace)
 		items = append(items, it)
 		return err
 	})
-	err := exchange.DecodeJSON(body, exchange.Object(exchange.Members{"operations": operations}, "operations"))
+	err := exchange.DecodeJSON(body, exchange.Object(func(name string) exchange.Reader {
+		if name == "operations" {
+			return operations
+		}
+		return nil
+	}, "operations"))
 	if err != nil {
 		return nil, err
 	}
@@ -48,52 +53,78 @@ func parse(body []byte, namespace string) ([]item, error) {
 }
 
 // parseItem reads an operation: an object with exactly one member, which names it.
-func parseItem(text json.RawMessage, namespace, place string) (item, error) {
+func parseItem(d *jsontext.Decoder, namespace string) (item, error) {
 	var it item
 	count := 0
-	members := exchange.Members{}
-	for name, parse := range map[string]func(text json.RawMessage, namespace, place string) (item, error){
-		"get": parseGet, "put": parsePut, "delete": parseDelete, "increment": parseIncrement, "touch": parseTouch,
-	} {
-		members[name] = func(text json.RawMessage, place string) (err error) {
+	err := exchange.Object(func(name string) exchange.Reader {
+		parse := parserOf(name)
+		if parse == nil {
+			return nil
+		}
+		return func(d *jsontext.Decoder) (err error) {
 			count++
-			it, err = parse(text, namespace, place)
+			it, err = parse(d, namespace)
 			return err
 		}
+	})(d)
+	if err == nil && count != 1 {
+		err = problem.Invalid("", exchange.Place(d), "must have exactly one of get, put, delete, increment, touch")
 	}
-	if err := exchange.Object(members)(text, place); err != nil {
-		return item{}, err
-	}
-	if count != 1 {
-		return item{}, problem.Invalid("", place, "must have exactly one of get, put, delete, increment, touch")
-	}
-	return it, nil
+	return it, err
 }
 
-func parseGet(text json.RawMessage, namespace, place string) (item, error) {
+func parserOf(operation string) func(d *jsontext.Decoder, namespace string) (item, error) {
+	switch operation {
+	case "get":
+		return parseGet
+	case "put":
+		return parsePut
+	case "delete":
+		return parseDelete
+	case "increment":
+		return parseIncrement
+	case "touch":
+		return parseTouch
+	}
+	return nil
+}
+
+func parseGet(d *jsontext.Decoder, namespace string) (item, error) {
 	request := &cachev1.GetRequest{Namespace: namespace}
-	err := exchange.Object(exchange.Members{"key": key(&request.Key)}, "key")(text, place)
+	err := exchange.Object(func(name string) exchange.Reader {
+		if name == "key" {
+			return key(&request.Key)
+		}
+		return nil
+	}, "key")(d)
 	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Get{Get: request}}}, err
 }
 
-func parsePut(text json.RawMessage, namespace, place string) (item, error) {
+func parsePut(d *jsontext.Decoder, namespace string) (item, error) {
 	request := &cachev1.PutRequest{Namespace: namespace}
-	var value json.RawMessage
-	var decoded []byte // nil: valueBase64 is absent
+	var value, decoded []byte // nil: absent
 	var contentType *string
 	var when conditions
-	if err := exchange.Object(exchange.Members{
-		"key":            key(&request.Key),
-		"value":          exchange.Raw(&value),
-		"valueBase64":    exchange.Text(&decoded, parseBase64),
-		"contentType":    exchange.Text(&contentType, parseContentType),
-		"ttl":            exchange.Text(&request.Ttl, syntax.ParseTTL),
-		"ifMatch":        exchange.Text(&when.match, parseTags),
-		"ifNoneMatch":    exchange.Text(&when.noneMatch, parseTags),
-		"idempotencyKey": exchange.Text(&request.OperationId, syntax.OperationID),
-	}, "key")(text, place); err != nil {
+	if err := exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "key":
+			return key(&request.Key)
+		case "value":
+			return exchange.Raw(&value)
+		case "valueBase64":
+			return exchange.Text(&decoded, parseBase64)
+		case "contentType":
+			return exchange.Text(&contentType, parseContentType)
+		case "ttl":
+			return exchange.Text(&request.Ttl, syntax.ParseTTL)
+		case "idempotencyKey":
+			return exchange.Text(&request.OperationId, syntax.OperationID)
+		}
+		return when.member(name)
+	}, "key")(d); err != nil {
 		return item{}, err
 	}
+	place := exchange.Place(d)
 	switch {
 	case (value == nil) == (decoded == nil):
 		return item{}, problem.Invalid("", place, "must have exactly one of value (any JSON) and valueBase64")
@@ -114,37 +145,50 @@ func parsePut(text json.RawMessage, namespace, place string) (item, error) {
 	return item{request.GetKey(), &cachev1.Operation{Operation: &cachev1.Operation_Put{Put: request}}, never}, err
 }
 
-func parseDelete(text json.RawMessage, namespace, place string) (item, error) {
+func parseDelete(d *jsontext.Decoder, namespace string) (item, error) {
 	request := &cachev1.DeleteRequest{Namespace: namespace}
 	var when conditions
-	if err := exchange.Object(exchange.Members{
-		"key":            key(&request.Key),
-		"ifMatch":        exchange.Text(&when.match, parseTags),
-		"ifNoneMatch":    exchange.Text(&when.noneMatch, parseTags),
-		"idempotencyKey": exchange.Text(&request.OperationId, syntax.OperationID),
-	}, "key")(text, place); err != nil {
+	if err := exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "key":
+			return key(&request.Key)
+		case "idempotencyKey":
+			return exchange.Text(&request.OperationId, syntax.OperationID)
+		}
+		return when.member(name)
+	}, "key")(d); err != nil {
 		return item{}, err
 	}
-	precondition, never, err := when.forWrite(place)
+	precondition, never, err := when.forWrite(exchange.Place(d))
 	request.Precondition = precondition
 	return item{request.GetKey(), &cachev1.Operation{Operation: &cachev1.Operation_Delete{Delete: request}}, never}, err
 }
 
-func parseIncrement(text json.RawMessage, namespace, place string) (item, error) {
+func parseIncrement(d *jsontext.Decoder, namespace string) (item, error) {
 	request := &cachev1.IncrementRequest{Namespace: namespace}
-	members := entries.IncrementMembers(request)
-	members["key"] = key(&request.Key)
-	members["idempotencyKey"] = exchange.Text(&request.OperationId, syntax.OperationID)
-	err := exchange.Object(members, "key", "delta")(text, place)
+	err := exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "key":
+			return key(&request.Key)
+		case "idempotencyKey":
+			return exchange.Text(&request.OperationId, syntax.OperationID)
+		}
+		return entries.IncrementMember(request, name)
+	}, "key", "delta")(d)
 	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Increment{Increment: request}}}, err
 }
 
-func parseTouch(text json.RawMessage, namespace, place string) (item, error) {
+func parseTouch(d *jsontext.Decoder, namespace string) (item, error) {
 	request := &cachev1.TouchRequest{Namespace: namespace}
-	members := entries.TouchMembers(request)
-	members["key"] = key(&request.Key)
-	members["idempotencyKey"] = exchange.Text(&request.OperationId, syntax.OperationID)
-	err := exchange.Object(members, "key")(text, place)
+	err := exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "key":
+			return key(&request.Key)
+		case "idempotencyKey":
+			return exchange.Text(&request.OperationId, syntax.OperationID)
+		}
+		return entries.TouchMember(request, name)
+	}, "key")(d)
 	return item{key: request.GetKey(), operation: &cachev1.Operation{Operation: &cachev1.Operation_Touch{Touch: request}}}, err
 }
 
@@ -178,11 +222,21 @@ func parseContentType(text string) (*string, error) { return &text, syntax.Check
 // conditions are the preconditions, written as in the header fields of the same name; nil: absent.
 type conditions struct{ match, noneMatch *syntax.Tags }
 
+func (c *conditions) member(name string) exchange.Reader {
+	switch name {
+	case "ifMatch":
+		return exchange.Text(&c.match, parseTags)
+	case "ifNoneMatch":
+		return exchange.Text(&c.noneMatch, parseTags)
+	}
+	return nil
+}
+
 func parseTags(text string) (*syntax.Tags, error) {
 	tags, err := syntax.ParseTags([]string{text})
 	return &tags, err
 }
 
-func (c conditions) forWrite(place string) (*cachev1.Precondition, bool, error) {
+func (c *conditions) forWrite(place string) (*cachev1.Precondition, bool, error) {
 	return entries.WritePrecondition(c.match, c.noneMatch, place+"/ifMatch", place+"/ifNoneMatch")
 }

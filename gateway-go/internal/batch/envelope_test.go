@@ -2,6 +2,8 @@ package batch
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"bimetal.dev/contract"
@@ -36,4 +38,26 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, c := range []struct{ name, operation string }{
+		{"get", `{"get":{"key":"user-%d"}}`},
+		{"put of 1 KB", `{"put":{"key":"user-%d","value":{"name":"n","list":[` + strings.Repeat("123,", 250) + `1]},"ttl":"60s"}}`},
+	} {
+		operations := make([]string, 100)
+		for i := range operations {
+			operations[i] = fmt.Sprintf(c.operation, i)
+		}
+		body := []byte(`{"operations":[` + strings.Join(operations, ",") + `]}`)
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := parse(body, "default"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

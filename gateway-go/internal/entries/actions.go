@@ -11,25 +11,34 @@ import (
 	"bimetal.dev/gateway/internal/syntax"
 )
 
-// IncrementMembers are the members of the body of …/increment, and of an item of a batch; delta must be there.
-func IncrementMembers(request *cachev1.IncrementRequest) exchange.Members {
-	return exchange.Members{
-		"delta":    exchange.Signed(&request.Delta),
-		"initial":  exchange.Signed(&request.Initial),
-		"ttl":      exchange.Text(&request.Ttl, syntax.ParseTTL),
-		"renewTtl": exchange.Flag(&request.RenewTtl),
+// IncrementMember is how a member of the body of …/increment, and of an item of a batch, is read; delta must be there.
+func IncrementMember(request *cachev1.IncrementRequest, name string) exchange.Reader {
+	switch name {
+	case "delta":
+		return exchange.Signed(&request.Delta)
+	case "initial":
+		return exchange.Signed(&request.Initial)
+	case "ttl":
+		return exchange.Text(&request.Ttl, syntax.ParseTTL)
+	case "renewTtl":
+		return exchange.Flag(&request.RenewTtl)
 	}
+	return nil
 }
 
-// TouchMembers are the members of the body of …/touch, and of an item of a batch.
-func TouchMembers(request *cachev1.TouchRequest) exchange.Members {
-	return exchange.Members{"ttl": exchange.Text(&request.Ttl, syntax.ParseTTL)}
+// TouchMember is how a member of the body of …/touch, and of an item of a batch, is read.
+func TouchMember(request *cachev1.TouchRequest, name string) exchange.Reader {
+	if name == "ttl" {
+		return exchange.Text(&request.Ttl, syntax.ParseTTL)
+	}
+	return nil
 }
 
 // Increment answers POST …/increment.
 func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 	request := &cachev1.IncrementRequest{}
-	namespace, key, id, err := h.action(w, r, exchange.Object(IncrementMembers(request), "delta"))
+	member := func(name string) exchange.Reader { return IncrementMember(request, name) }
+	namespace, key, id, err := h.action(w, r, exchange.Object(member, "delta"))
 	if err != nil {
 		return err
 	}
@@ -48,7 +57,8 @@ func (h *Handlers) Increment(w http.ResponseWriter, r *http.Request) error {
 // Touch answers POST …/touch.
 func (h *Handlers) Touch(w http.ResponseWriter, r *http.Request) error {
 	request := &cachev1.TouchRequest{}
-	namespace, key, id, err := h.action(w, r, exchange.Object(TouchMembers(request)))
+	member := func(name string) exchange.Reader { return TouchMember(request, name) }
+	namespace, key, id, err := h.action(w, r, exchange.Object(member))
 	if err != nil {
 		return err
 	}

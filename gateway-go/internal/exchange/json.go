@@ -2,29 +2,26 @@ package exchange
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"bimetal.dev/contract"
 	"bimetal.dev/gateway/internal/problem"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Reading of JSON is as strict as the OpenAPI document, where encoding/json is not: names of members are compared
 // exactly, none stands there twice, no type is taken for another, and null is a value like others, which is not the
-// same as absent. A misread member of a write would store something else than was meant.
+// same as absent. A misread member of a write would store something else than was meant. A body is read once, from its
+// begin to its end, and only what is kept of it is copied.
 
-// Reader takes one JSON value, whose text is known to be valid. place is where it stands: a JSON pointer as a URI
-// fragment, which is what an error names.
-type Reader func(text json.RawMessage, place string) error
-
-// Members are the members that an object may have.
-type Members map[string]Reader
+// Reader takes the next JSON value.
+type Reader func(d *jsontext.Decoder) error
 
 // maxMemberName is how much of an unknown name is repeated in an error.
 const maxMemberName = 64
@@ -32,55 +29,75 @@ const maxMemberName = 64
 // DecodeJSON reads a body that is one JSON text. Anything else is MALFORMED_BODY; what the reader does not want is
 // INVALID_ARGUMENT.
 func DecodeJSON(body []byte, read Reader) error {
-	var text json.RawMessage
-	err := json.Unmarshal(body, &text)
-	var malformed *json.SyntaxError
-	switch {
-	case errors.As(err, &malformed):
-		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: %v at byte %d", malformed, malformed.Offset)
-	case err != nil:
-		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: %v", err)
-	case !utf8.Valid(body):
-		return contract.Errorf(contract.MalformedBody, "the body is no JSON text: it is not in UTF-8")
+	// Of a value that is stored as it is, only the syntax matters; an object that is read looks for itself.
+	twiceIsFine := jsontext.AllowDuplicateNames(true)
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), twiceIsFine)
+	err := read(d)
+	if err == nil {
+		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("there is more behind it")
+		}
 	}
-	return read(text, "#")
+	// Whatever else is wrong with it: what is no JSON is told first.
+	if whole := jsontext.NewDecoder(bytes.NewBuffer(body), twiceIsFine).SkipValue(); whole != nil {
+		err = whole
+	}
+	var own *contract.Error
+	if errors.As(err, &own) {
+		return err
+	}
+	return contract.Errorf(contract.MalformedBody, "the body is no JSON text: %s", strings.TrimPrefix(err.Error(), "jsontext: "))
 }
 
-// Object reads an object.
-func Object(members Members, required ...string) Reader {
-	return func(text json.RawMessage, place string) error {
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
-			return wrongType(text, place, "an object")
+// Place is where the value that was read last stands: a JSON pointer as a URI fragment, which is what an error names.
+func Place(d *jsontext.Decoder) string { return fragment(d.StackPointer()) }
+
+func fragment(pointer jsontext.Pointer) string {
+	u := url.URL{Fragment: string(pointer)}
+	return "#" + u.EscapedFragment()
+}
+
+// Object reads an object; member tells how a member of that name is read, nil for a name that it may not have.
+func Object(member func(name string) Reader, required ...string) Reader {
+	return func(d *jsontext.Decoder) error {
+		if d.PeekKind() != '{' {
+			return wrongType(d, "an object")
 		}
-		seen := make([]string, 0, len(members))
-		for decoder.More() {
-			token, err := decoder.Token()
-			name, isName := token.(string)
-			if err != nil || !isName {
-				return contract.Errorf(contract.Internal, "a member of valid JSON has no name").Because(err)
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		var room [8]string // as many as most objects have
+		seen := room[:0]
+		for d.PeekKind() != '}' {
+			token, err := d.ReadToken()
+			if err != nil {
+				return err
 			}
-			read, known := members[name]
+			name := token.String()
+			read := member(name)
 			switch {
-			case !known && len(name) > maxMemberName:
-				return problem.Invalid("", place, "has a member with a name of %d bytes, which is not a field of this object", len(name))
-			case !known:
-				return problem.Invalid("", place+"/"+pointerPart(name), "is not a field of this object")
+			case read == nil && len(name) > maxMemberName:
+				return problem.Invalid("", fragment(d.StackPointer().Parent()),
+					"has a member with a name of %d bytes, which is not a field of this object", len(name))
+			case read == nil:
+				return problem.Invalid("", Place(d), "is not a field of this object")
 			case slices.Contains(seen, name):
-				return problem.Invalid("", place+"/"+name, "stands there twice")
+				return problem.Invalid("", Place(d), "stands there twice")
 			}
 			seen = append(seen, name)
-			var value json.RawMessage
-			if err := decoder.Decode(&value); err != nil {
-				return contract.Errorf(contract.Internal, "a member of valid JSON cannot be read").Because(err)
-			}
-			if err := read(value, place+"/"+name); err != nil {
+			if err := read(d); err != nil {
 				return err
 			}
 		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
 		for _, name := range required {
 			if !slices.Contains(seen, name) {
-				return problem.Invalid("", place+"/"+name, "is missing")
+				return problem.Invalid("", Place(d)+"/"+name, "is missing")
 			}
 		}
 		return nil
@@ -89,21 +106,28 @@ func Object(members Members, required ...string) Reader {
 
 // Array reads the elements of an array, of which there must be 1 to most.
 func Array(most int, element Reader) Reader {
-	return func(text json.RawMessage, place string) error {
-		if text[0] != '[' {
-			return wrongType(text, place, "an array")
+	return func(d *jsontext.Decoder) error {
+		if d.PeekKind() != '[' {
+			return wrongType(d, "an array")
 		}
-		var elements []json.RawMessage
-		if err := json.Unmarshal(text, &elements); err != nil {
-			return contract.Errorf(contract.Internal, "valid JSON cannot be read").Because(err)
+		if _, err := d.ReadToken(); err != nil {
+			return err
 		}
-		if len(elements) == 0 || len(elements) > most {
-			return problem.Invalid("", place, "must have 1 to %d elements, has %d", most, len(elements))
-		}
-		for i, one := range elements {
-			if err := element(one, place+"/"+strconv.Itoa(i)); err != nil {
+		count := 0
+		for ; d.PeekKind() != ']'; count++ {
+			read := element
+			if count >= most {
+				read = (*jsontext.Decoder).SkipValue
+			}
+			if err := read(d); err != nil {
 				return err
 			}
+		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		if count == 0 || count > most {
+			return problem.Invalid("", Place(d), "must have 1 to %d elements, has %d", most, count)
 		}
 		return nil
 	}
@@ -111,17 +135,17 @@ func Array(most int, element Reader) Reader {
 
 // Text reads a string by its own small language; the error of parse is what is wrong with it.
 func Text[T any](into *T, parse func(text string) (T, error)) Reader {
-	return func(text json.RawMessage, place string) error {
-		var value string
-		if text[0] != '"' {
-			return wrongType(text, place, "a string")
+	return func(d *jsontext.Decoder) error {
+		if d.PeekKind() != '"' {
+			return wrongType(d, "a string")
 		}
-		if err := json.Unmarshal(text, &value); err != nil {
-			return contract.Errorf(contract.Internal, "valid JSON cannot be read").Because(err)
-		}
-		parsed, err := parse(value)
+		token, err := d.ReadToken()
 		if err != nil {
-			return problem.Invalid("", place, "%v", err)
+			return err
+		}
+		parsed, err := parse(token.String())
+		if err != nil {
+			return problem.Invalid("", Place(d), "%v", err)
 		}
 		*into = parsed
 		return nil
@@ -130,57 +154,67 @@ func Text[T any](into *T, parse func(text string) (T, error)) Reader {
 
 // Flag reads true or false.
 func Flag(into *bool) Reader {
-	return func(text json.RawMessage, place string) error {
-		if text[0] != 't' && text[0] != 'f' {
-			return wrongType(text, place, "true or false")
+	return func(d *jsontext.Decoder) error {
+		if kind := d.PeekKind(); kind != 't' && kind != 'f' {
+			return wrongType(d, "true or false")
 		}
-		*into = text[0] == 't'
-		return nil
+		token, err := d.ReadToken()
+		if err == nil {
+			*into = token.Bool()
+		}
+		return err
 	}
 }
 
 // Raw keeps any value as it is written.
-func Raw(into *json.RawMessage) Reader {
-	return func(text json.RawMessage, _ string) error {
-		*into = text
-		return nil
+func Raw(into *[]byte) Reader {
+	return func(d *jsontext.Decoder) error {
+		value, err := d.ReadValue()
+		*into = bytes.Clone(value)
+		return err
 	}
 }
 
 // Signed reads a signed 64-bit integer: canonical decimal in a string, as ProtoJSON writes it, or a number.
 func Signed(into *int64) Reader {
-	return func(text json.RawMessage, place string) error {
-		decimal, ok := decimalOf(text)
+	return integer(into, "signed", func(decimal string) (int64, string, error) {
 		value, err := strconv.ParseInt(decimal, 10, 64)
-		if !ok || err != nil || strconv.FormatInt(value, 10) != decimal {
-			return problem.Invalid("", place, "%.40s is no signed 64-bit integer; want a decimal string", text)
+		return value, strconv.FormatInt(value, 10), err
+	})
+}
+
+// Unsigned reads an unsigned one.
+func Unsigned(into **uint64) Reader {
+	return integer(into, "unsigned", func(decimal string) (*uint64, string, error) {
+		value, err := strconv.ParseUint(decimal, 10, 64)
+		return &value, strconv.FormatUint(value, 10), err
+	})
+}
+
+// integer reads one; parse answers it and its canonical decimal.
+func integer[T any](into *T, kind string, parse func(decimal string) (T, string, error)) Reader {
+	return func(d *jsontext.Decoder) error {
+		text, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		decimal, ok := decimalOf(text)
+		value, canonical, err := parse(decimal)
+		if !ok || err != nil || canonical != decimal {
+			return problem.Invalid("", Place(d), "%.40s is no %s 64-bit integer; want a decimal string", text, kind)
 		}
 		*into = value
 		return nil
 	}
 }
 
-// Unsigned reads an unsigned one.
-func Unsigned(into **uint64) Reader {
-	return func(text json.RawMessage, place string) error {
-		decimal, ok := decimalOf(text)
-		value, err := strconv.ParseUint(decimal, 10, 64)
-		if !ok || err != nil || strconv.FormatUint(value, 10) != decimal {
-			return problem.Invalid("", place, "%.40s is no unsigned 64-bit integer; want a decimal string", text)
-		}
-		*into = &value
-		return nil
-	}
-}
-
 // decimalOf is what a string says, or the decimal of a number that is an integer, however that is written: 5.0 and
 // 50e-1 are 5, in JSON Schema, too.
-func decimalOf(text json.RawMessage) (string, bool) {
+func decimalOf(text jsontext.Value) (string, bool) {
 	switch text[0] {
 	case '"':
-		var value string
-		err := json.Unmarshal(text, &value)
-		return value, err == nil
+		value, err := jsontext.AppendUnquote(nil, text)
+		return string(value), err == nil
 	case '{', '[', 't', 'f', 'n':
 		return "", false
 	}
@@ -210,18 +244,16 @@ func decimalOf(text json.RawMessage) (string, bool) {
 	return sign + significant + strings.Repeat("0", shift), true
 }
 
-func wrongType(text json.RawMessage, place, want string) error {
-	kind, named := map[byte]string{'{': "object", '[': "array", '"': "string", 't': "boolean", 'f': "boolean", 'n': "null"}[text[0]]
-	if !named {
-		kind = "number"
+// wrongType is the error of the next value, whose type is another than the one wanted.
+func wrongType(d *jsontext.Decoder, want string) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
 	}
-	return problem.Invalid("", place, "has the JSON type %s, want %s", kind, want)
-}
-
-// pointerPart is a name as a part of a JSON pointer in a URI fragment.
-func pointerPart(name string) string {
-	fragment := url.URL{Fragment: strings.NewReplacer("~", "~0", "/", "~1").Replace(name)}
-	return fragment.EscapedFragment()
+	kind := map[jsontext.Kind]string{
+		'{': "object", '[': "array", '"': "string", 't': "boolean", 'f': "boolean", 'n': "null", '0': "number",
+	}[value.Kind()]
+	return problem.Invalid("", Place(d), "has the JSON type %s, want %s", kind, want)
 }
 
 // ReadJSON reads a small JSON body.

@@ -1,13 +1,13 @@
 package exchange_test
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	"bimetal.dev/contract"
 	"bimetal.dev/gateway/internal/exchange"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // sample is read from {"text", "flag", "signed", "unsigned", "raw", "list"}.
@@ -16,20 +16,33 @@ type sample struct {
 	flag     bool
 	signed   int64
 	unsigned *uint64
-	raw      json.RawMessage
+	raw      []byte
 	list     []string
 }
 
 func read(body string) (sample, error) {
 	var s sample
 	same := func(text string) (string, error) { return text, nil }
-	return s, exchange.DecodeJSON([]byte(body), exchange.Object(exchange.Members{
-		"text": exchange.Text(&s.text, same), "flag": exchange.Flag(&s.flag), "signed": exchange.Signed(&s.signed),
-		"unsigned": exchange.Unsigned(&s.unsigned), "raw": exchange.Raw(&s.raw),
-		"list": exchange.Array(2, func(text json.RawMessage, place string) error {
-			s.list = append(s.list, place+"="+string(text))
-			return nil
-		}),
+	return s, exchange.DecodeJSON([]byte(body), exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "text":
+			return exchange.Text(&s.text, same)
+		case "flag":
+			return exchange.Flag(&s.flag)
+		case "signed":
+			return exchange.Signed(&s.signed)
+		case "unsigned":
+			return exchange.Unsigned(&s.unsigned)
+		case "raw":
+			return exchange.Raw(&s.raw)
+		case "list":
+			return exchange.Array(2, func(d *jsontext.Decoder) error {
+				value, err := d.ReadValue()
+				s.list = append(s.list, exchange.Place(d)+"="+string(value))
+				return err
+			})
+		}
+		return nil
 	}, "text"))
 }
 

@@ -1,7 +1,6 @@
 package namespaceapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,32 +8,38 @@ import (
 	cachev1 "bimetal.dev/contract/gen/bimetal/cache/v1"
 	"bimetal.dev/gateway/internal/exchange"
 	"bimetal.dev/gateway/internal/syntax"
+	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // policy reads the body of a write into a record and notes the fields that stand in it, by their names in the contract.
 // null clears one, where absent leaves it as it is.
 func policy(into *cachev1.Namespace, fields *[]string) exchange.Reader {
-	members := exchange.Members{}
-	for _, f := range []struct {
-		json, proto string
-		read        exchange.Reader
-	}{
-		{"quotaBytes", "quota_bytes", exchange.Unsigned(&into.QuotaBytes)},
-		{"defaultTtl", "default_ttl", exchange.Text(&into.DefaultTtl, parseDuration)},
-		{"maxTtl", "max_ttl", exchange.Text(&into.MaxTtl, parseDuration)},
-		{"maxValueBytes", "max_value_bytes", exchange.Unsigned(&into.MaxValueBytes)},
-		{"staleWindow", "stale_window", exchange.Text(&into.StaleWindow, parseDuration)},
-	} {
-		members[f.json] = func(text json.RawMessage, place string) error {
-			*fields = append(*fields, f.proto)
-			if string(text) == "null" {
-				return nil
-			}
-			return f.read(text, place)
+	return exchange.Object(func(name string) exchange.Reader {
+		switch name {
+		case "quotaBytes":
+			return orNull(fields, "quota_bytes", exchange.Unsigned(&into.QuotaBytes))
+		case "defaultTtl":
+			return orNull(fields, "default_ttl", exchange.Text(&into.DefaultTtl, parseDuration))
+		case "maxTtl":
+			return orNull(fields, "max_ttl", exchange.Text(&into.MaxTtl, parseDuration))
+		case "maxValueBytes":
+			return orNull(fields, "max_value_bytes", exchange.Unsigned(&into.MaxValueBytes))
+		case "staleWindow":
+			return orNull(fields, "stale_window", exchange.Text(&into.StaleWindow, parseDuration))
 		}
+		return nil
+	})
+}
+
+func orNull(fields *[]string, field string, read exchange.Reader) exchange.Reader {
+	return func(d *jsontext.Decoder) error {
+		*fields = append(*fields, field)
+		if d.PeekKind() == 'n' {
+			return d.SkipValue()
+		}
+		return read(d)
 	}
-	return exchange.Object(members)
 }
 
 func parseDuration(text string) (*durationpb.Duration, error) {
