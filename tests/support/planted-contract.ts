@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { goIdentity, type Identity, rustIdentity, typescriptIdentity } from '../../contract/generator/identity.ts';
 import { REVISION } from '../../contract/ts/index.ts';
+import { unoptimised } from '../../orchestrator/src/testing/unoptimised.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
@@ -77,7 +78,8 @@ export const buildCache = async ({ folder, identity, descriptorSet }: PlantedCon
   const program = `\n[[bin]]\nname = "${name}"\npath = "src/main.rs"\n`;
   await writeFile(manifest, `${await readFile(manifest, 'utf8')}${program}`);
   const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target');
-  await run('cargo', ['build', '--offline', '--package', 'bimetal-cache', '--bin', name], {
+  const quickly = unoptimised('bimetal-contract', 'bimetal-engine', 'bimetal-cache');
+  await run('cargo', ['build', '--offline', '--package', 'bimetal-cache', '--bin', name, ...quickly], {
     cwd: folder,
     env: { ...process.env, CARGO_TARGET_DIR: target },
     maxBuffer: 64 * 1024 * 1024,
