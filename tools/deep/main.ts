@@ -18,17 +18,11 @@ const parts: Readonly<Record<string, Part>> = {
   soak,
 };
 
-const usage = `npm run test:deep -- [--minutes N] [--only ${Object.keys(parts).join(',')}] [--record]
-  --minutes  for each part that goes on as long as it is let (default 3)
-  --only     these parts
-  --record   write docs/testing-deep.md`;
-
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '3' },
     only: { type: 'string', default: Object.keys(parts).join(',') },
     record: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
   },
 });
 const minutes = Number(values.minutes);
@@ -54,12 +48,13 @@ const runPart = async ({ name, run }: Part): Promise<PartResult & { name: string
 };
 
 const main = async (): Promise<number> => {
-  if (values.help) {
-    console.log(usage);
-    return 0;
-  }
   if (!(minutes > 0) || unknown.length > 0) {
-    console.error(unknown.length > 0 ? `There is no part ${unknown.join(', ')}.\n${usage}` : usage);
+    const known = Object.keys(parts).join(', ');
+    console.error(
+      unknown.length > 0
+        ? `There is no part ${unknown.join(', ')}; there are ${known}.`
+        : '--minutes takes a number above 0.',
+    );
     return failures.USAGE.exitCode;
   }
   const results: Awaited<ReturnType<typeof runPart>>[] = [];

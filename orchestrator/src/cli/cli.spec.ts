@@ -175,6 +175,8 @@ describe('exit codes', () => {
     expect((await bimetal('up', '--fast')).code).toBe(codeOf('USAGE'));
     expect((await bimetal(...upArgs(freshName(), '/does/not/exist'))).code).toBe(codeOf('USAGE'));
     expect((await bimetal('--help')).code).toBe(0);
+    expect((await bimetal('orphans', '--no-such-option')).code).toBe(codeOf('USAGE'));
+    expect((await bimetal('orphans', '--help')).stdout).toContain('--rounds');
   });
 
   test('NOT_RUNNING: a command that needs a platform', async () => {
