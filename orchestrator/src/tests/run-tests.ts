@@ -186,14 +186,15 @@ const processOnly = [...inTests('boot', 'readme'), join(root, 'tests/faults/link
 
 /** Unit tests once; what stands in tests/ once on each driver. More than two workers starve each other's platforms. */
 const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
-  if (suites.length > 0) return [{ options: ['--runInBand'], only: suites }];
+  const possible = driver === 'container' ? leaveOut(...processOnly) : [];
+  if (suites.length > 0) return [{ options: ['--runInBand', ...possible], only: suites }];
   const [beside, only] =
     driver === 'container'
       ? [leaveOut(...processOnly, ...alone), [...inTests(''), 'drivers/container']]
       : [leaveOut('drivers/container', ...alone), []];
   return [
     { options: ['--maxWorkers=2', ...beside], only, isShared: true },
-    { options: ['--runInBand', ...(driver === 'container' ? leaveOut(...processOnly) : [])], only: alone },
+    { options: ['--runInBand', ...possible], only: alone },
   ];
 };
 
