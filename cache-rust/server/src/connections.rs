@@ -1,4 +1,5 @@
-//! Connections as they are accepted, each with what it costs charged while it lives.
+//! Connections as they are accepted, each with what it costs charged while it lives, and closed so that the last answer
+//! arrives.
 
 use crate::buffers::{CONNECTION_BYTES, Charge};
 use crate::node::Node;
