@@ -2,11 +2,14 @@
 // gateways and nodes scaled. Writes docs/changes.md and a plot for each part.
 //
 //   node bench/changes.ts [--driver process] [--rate 2000] [--times 10] [--debug]
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { resolve } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
-import { type LoadReport, type Platform, rollOut, scale, startLoad, startPlatform } from '../orchestrator/src/index.ts';
+import { type LoadReport, type Platform, rollOut, scale, startPlatform } from '../orchestrator/src/index.ts';
 import { plotOf } from '../orchestrator/src/load/plot.ts';
 
 const { values } = parseArgs({
@@ -21,10 +24,8 @@ const { values } = parseArgs({
 const driver = values.driver === 'container' ? 'container' : 'process';
 const rate = Number(values.rate);
 const times = Number(values.times);
-const folder = resolve(import.meta.dirname, '../docs/changes');
-
-/** Of 100 requests 20 are writes. */
-const mix = { read: 80, write: 16, cas: 2, increment: 2 };
+const root = resolve(import.meta.dirname, '..');
+const folder = resolve(root, 'docs/changes');
 
 interface Part {
   readonly name: string;
@@ -108,11 +109,27 @@ const parts: readonly Part[] = [
   { name: 'scale-cache', title: 'Nodes come and go', moves: true, run: (p) => through(p, 'cache', [5, 2]) },
 ];
 
+/** `./bimetal load`, in a process of its own: starting processes and containers must not hold it up. */
+const startLoad = async (platform: Platform): Promise<{ readonly stop: () => Promise<LoadReport> }> => {
+  const url = `http://${platform.endpoint('gateway.http')}`;
+  const args = [resolve(root, 'bin/run.mjs'), 'load', '--url', url, '--rate', String(rate), '--keys', '2000', '--json'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const printed = textOf(child.stdout);
+  // A line each second, from the first second of the load proper.
+  await once(child.stderr, 'data');
+  child.stderr.resume();
+  return {
+    stop: async () => {
+      child.kill('SIGINT');
+      return JSON.parse(await printed);
+    },
+  };
+};
+
 const measure = async (part: Part): Promise<string> => {
   const release = driver === 'process' && !values.debug;
   await using platform = await startPlatform({ name: 'changes', driver, ports: 'free', release, quiet: true });
-  const load = startLoad({ urls: [`http://${platform.endpoint('gateway.http')}`], rate, mix, keys: 2000 });
-  await load.ready;
+  const load = await startLoad(platform);
   const lines = await part.run(platform);
   const report = await load.stop();
   mkdirSync(folder, { recursive: true });
@@ -136,7 +153,7 @@ const texts: string[] = [];
 for (const part of parts) if (values.only === undefined || values.only === part.name) texts.push(await measure(part));
 if (values.only === undefined) {
   const command = `node bench/changes.ts --driver ${driver} --rate ${rate} --times ${times}`;
-  const about = `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}; ${driver === 'process' ? (values.debug ? 'development' : 'release') : 'image'} builds; ${rate} requests a second, 20 % writes, by intended send times.`;
+  const about = `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}; ${driver === 'process' ? (values.debug ? 'development' : 'release') : 'image'} builds; \`./bimetal load\`: ${rate} requests a second, 20 % writes, by intended send times.`;
   writeFileSync(
     resolve(folder, `../changes-${driver}.md`),
     `# Changed while it serves (driver ${driver})\n\n${about}\n\n${texts.join('\n')}`,

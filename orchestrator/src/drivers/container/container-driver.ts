@@ -13,6 +13,7 @@ import {
   composeTopology,
   emitCompose,
   emitGeneration,
+  emitWithoutHealthchecks,
   innerAddresses,
   ownPortVariable,
   publishedPorts,
@@ -109,19 +110,20 @@ export class ContainerDriver implements Driver {
     await this.#choosePorts();
     for (const { service } of this.fleet.instances) this.#images.set(service, await currentImage(service));
     reaper.addProject(this.#project);
-    const environment = new DockerComposeEnvironment(root, this.#composeFile())
+    const unwatched = this.#writeFile('unwatched.yml', emitWithoutHealthchecks(this.fleet.model));
+    const environment = new DockerComposeEnvironment(root, [this.#composeFile(), relative(root, unwatched)])
       .withProjectName(this.#project)
       // The reaper of the run removes the project, on every machine in the same way.
       .withAutoCleanup(false)
       .withEnvironment(this.#environment())
-      .withDefaultWaitStrategy(Wait.forHealthCheck())
-      .withStartupTimeout(60_000)
+      // Whether they are ready is asked below, as for every later container.
+      .withDefaultWaitStrategy(Wait.forAll([]))
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
-    const started = await this.#followWhile(environment.up(this.fleet.instances.map(({ spec }) => composeName(spec))));
     const { container } = await getContainerRuntimeClient();
-    await Promise.all(
-      this.fleet.instances.map((instance) => {
+    await this.#followWhile(async () => {
+      const started = await environment.up(this.fleet.instances.map(({ spec }) => composeName(spec)));
+      const taken = this.fleet.instances.map((instance) => {
         const { spec } = instance;
         const id = started.getContainer(`${composeName(spec)}-1`).getId();
         const ports = publishedPorts(this.fleet.model, spec);
@@ -134,13 +136,14 @@ export class ContainerDriver implements Driver {
           addresses: Object.fromEntries(addresses),
           innerAddresses: innerAddresses(spec),
         });
-      }),
-    );
+      });
+      await Promise.all(taken);
+    });
     await gate.admit(this.fleet.instances);
   }
 
-  /** Reads the logs from the first moment: a container that does not get healthy is gone with its log afterwards. */
-  async #followWhile<Result>(starting: Promise<Result>): Promise<Result> {
+  /** Reads the logs from the first moment: a container that does not get ready is gone with its log afterwards. */
+  async #followWhile(start: () => Promise<void>): Promise<void> {
     const { container } = await getContainerRuntimeClient();
     const look = async (): Promise<void> => {
       const found = (await container.list()).filter(
@@ -155,7 +158,7 @@ export class ContainerDriver implements Driver {
     };
     const looking = setInterval(() => void look().catch(() => {}), 200);
     try {
-      return await starting;
+      await start();
     } catch (error) {
       throw new OrchestratorError('UNHEALTHY', `The containers did not start: ${lastLineOf(messageOf(error))}`, {
         details: this.fleet.instances.flatMap((instance) => instance.logs().slice(-5).map(formatRecord)).join('\n'),
@@ -236,12 +239,10 @@ export class ContainerDriver implements Driver {
     const up = ['up', '--detach', '--no-build', '--no-deps', '--pull', 'never', '--force-recreate', compose];
     await runDocker(['compose', '--project-name', this.#project, '--file', file, ...up]);
     const { container } = await getContainerRuntimeClient();
-    const id = (
-      await runDocker(['compose', '--project-name', this.#project, '--file', file, 'ps', '-aq', compose])
-    ).trim();
-    if (id === '') throw new OrchestratorError('UNHEALTHY', `The engine made no container for ${name}.`);
+    // By its id: a name may be another container's later.
+    const { Id } = await container.getById(`${this.#project}-${compose}-1`).inspect();
     return {
-      container: container.getById(id),
+      container: container.getById(Id),
       addresses: Object.fromEntries(names.map((port) => [port, `127.0.0.1:${hostPorts[port]}`])),
       innerAddresses: innerAddresses(spec, compose),
     };

@@ -7,7 +7,7 @@ import { parseLogLine } from '../../logs/record.ts';
 import type { InstanceSpec } from '../../model/instances.ts';
 import { forEachLine } from '../../process/lines.ts';
 import type { Generation, LaunchChange } from '../generation.ts';
-import { waitUntilReady } from '../health.ts';
+import { waitUntil } from '../health.ts';
 import { type StopOptions, stopTimeoutMs } from '../instance.ts';
 
 type Runtime = Awaited<ReturnType<typeof getContainerRuntimeClient>>;
@@ -82,16 +82,25 @@ export class ContainerGeneration implements Generation {
     this.#options.onEnd(this, State.ExitCode);
   }
 
-  async whenReady(limitMs = readyTimeoutMs): Promise<void> {
+  /** The engine takes connections to it sooner, and resets them. */
+  whenListening(limitMs = readyTimeoutMs): Promise<void> {
+    return this.#when('/livez', limitMs);
+  }
+
+  whenReady(limitMs = readyTimeoutMs): Promise<void> {
+    return this.#when('/readyz', limitMs);
+  }
+
+  async #when(probe: '/livez' | '/readyz', limitMs: number): Promise<void> {
     const { name } = this.#options.spec;
     const over = AbortSignal.timeout(limitMs);
     const ended = new AbortController();
     const watching = setInterval(() => {
       if (!this.#running) ended.abort();
     }, 50);
-    const isReady = await waitUntilReady(this.probeUrl, AbortSignal.any([over, ended.signal]));
+    const isSo = await waitUntil(this.probeUrl, probe, AbortSignal.any([over, ended.signal]));
     clearInterval(watching);
-    if (isReady) return;
+    if (isSo) return;
     throw new OrchestratorError(
       'UNHEALTHY',
       ended.signal.aborted ? `${name} ended before it was ready.` : `${name} was not ready after ${limitMs / 1000} s.`,

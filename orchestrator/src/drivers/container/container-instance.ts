@@ -38,7 +38,7 @@ export class ContainerInstance extends Instance {
     this.#launch = launch;
   }
 
-  /** Compose has started its container, which is not healthy yet. */
+  /** Compose has started its container, which is not ready yet. */
   async follow(container: Container): Promise<void> {
     if (this.#generation) return;
     this.#generation = this.#wrap(container, this.change);
@@ -47,11 +47,12 @@ export class ContainerInstance extends Instance {
     await this.#generation.followLogs(0);
   }
 
-  /** Its health check has passed. */
+  /** Resolves when it is ready. */
   async take({ container, addresses, innerAddresses }: Launched): Promise<void> {
     await this.follow(container);
     Object.assign(this.#own, { addresses, innerAddresses });
     this.setAddresses(addresses, innerAddresses);
+    await this.#own.whenReady();
     this.setState('ready');
   }
 
@@ -130,12 +131,18 @@ export class ContainerInstance extends Instance {
     return generation;
   }
 
-  async startNext(change: LaunchChange): Promise<Generation> {
+  async startNext(change: LaunchChange, limitMs?: number): Promise<Generation> {
     const whole = { ...this.change, ...change };
     const number = ++this.#generations;
     const next = await this.#follow(await this.#launch(this, number, whole), whole, number);
     this.#others.add(next);
-    return next;
+    try {
+      await next.whenListening(limitMs);
+      return next;
+    } catch (error) {
+      await next.kill();
+      throw error;
+    }
   }
 
   adopt(next: Generation): Generation | undefined {
