@@ -11,7 +11,10 @@ import { temporaryFolder } from '../../orchestrator/src/testing/temporary-folder
 import { eventually } from '../support/eventually.ts';
 import { driver, useStage } from '../support/platform.ts';
 
-const stage = useStage({ model: { services: { example: { omit: true } } } });
+// How a gateway drains is not the subject: it is quick.
+const stage = useStage({
+  model: { services: { gateway: { settings: { DRAIN_DELAY: '50ms' } }, example: { omit: true } } },
+});
 const limits = { canaryMs: 100, watchMs: 0 };
 
 const images: string[] = [];

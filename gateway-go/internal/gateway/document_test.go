@@ -156,6 +156,7 @@ func judged(allowed bool, a answer, place string) error {
 }
 
 func TestParametersAreTakenExactlyAsTheDocumentAllows(t *testing.T) {
+	t.Parallel()
 	p := start(t, 1, nil)
 	taken, refused := 0, 0
 	tried := map[string]bool{}
@@ -197,6 +198,7 @@ func TestParametersAreTakenExactlyAsTheDocumentAllows(t *testing.T) {
 }
 
 func TestBodiesAreTakenExactlyAsTheDocumentAllows(t *testing.T) {
+	t.Parallel()
 	p := start(t, 1, nil)
 	taken, refused := 0, 0
 	tried := map[string]bool{}

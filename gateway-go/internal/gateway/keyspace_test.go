@@ -133,6 +133,7 @@ func TestOperationsOnOneKeyOfABatchKeepTheirOrder(t *testing.T) {
 }
 
 func TestABatchWhoseAnswerWouldBeTooLargeSaysSoItemByItem(t *testing.T) {
+	t.Parallel()
 	p := start(t, 1, nil)
 	p.do("PUT", space+"/large", strings.Repeat("v", 6<<20))
 	got := results(t, p.do("POST", space, `{"operations":[`+strings.Repeat(`{"get":{"key":"large"}},`, 3)+`{"get":{"key":"none"}}]}`, asJSON))

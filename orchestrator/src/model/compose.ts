@@ -176,5 +176,7 @@ export const emitGeneration = (
   const ports = Object.entries(hostPorts).map(
     ([port, hostPort]) => `127.0.0.1:${hostPort}:${portOf(instance.spec, port).first}`,
   );
-  return stringify({ services: { [name]: { ...service, image, environment: escaped(fixed), ports, healthcheck: noHealthcheck } } });
+  return stringify({
+    services: { [name]: { ...service, image, environment: escaped(fixed), ports, healthcheck: noHealthcheck } },
+  });
 };

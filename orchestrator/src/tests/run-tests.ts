@@ -179,8 +179,8 @@ interface JestRun {
 const inTests = (...folders: string[]): string[] => folders.map((folder) => `${join(root, 'tests', folder)}/`);
 const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 'node_modules', ...paths];
 
-/** They judge how fast something is: nothing else is to run beside them. */
-const alone = inTests('consistency', 'faults', 'rollout');
+/** They judge how fast something is: nothing that takes all cores for long, as compilers do, is to run beside them. */
+const timed = inTests('consistency', 'faults', 'rollout');
 /** The same on either driver, or possible with processes alone. */
 const processOnly = [...inTests('boot', 'readme'), join(root, 'tests/faults/link')];
 
@@ -190,11 +190,11 @@ const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {
   if (suites.length > 0) return [{ options: ['--runInBand', ...possible], only: suites }];
   const [beside, only] =
     driver === 'container'
-      ? [leaveOut(...processOnly, ...alone), [...inTests(''), 'drivers/container']]
-      : [leaveOut('drivers/container', ...alone), []];
+      ? [leaveOut(...processOnly, ...timed), [...inTests(''), 'drivers/container']]
+      : [leaveOut('drivers/container', ...timed), []];
   return [
     { options: ['--maxWorkers=2', ...beside], only, isShared: true },
-    { options: ['--runInBand', ...possible], only: alone },
+    { options: ['--maxWorkers=2', ...possible], only: timed },
   ];
 };
 
