@@ -1,6 +1,7 @@
 //! The state of a node in a file (`docs/snapshot-format.md`): written when the process ends in order, loaded and removed
 //! before the next one serves. So after a crash there is none, and nothing old can be served.
 
+use crate::store;
 use bimetal_engine::{Config, Engine, FORMAT, Importer, MAX_BLOCK_BYTES, Now, Received, checksum};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -26,13 +27,16 @@ pub struct Figures {
     pub entries: u64,
 }
 
-/// Writes the state of an engine that is held: under another name, then renamed.
+/// Writes the state of an engine that is held.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write(engine: &Engine, folder: &Path, now: Now) -> io::Result<Figures> {
-    let temporary = folder.join("snapshot.new");
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(&temporary)?);
+    store::replace(folder, FILE, |file| write_to(file, engine, now))
+}
+
+fn write_to(file: &File, engine: &Engine, now: Now) -> io::Result<Figures> {
+    let mut out = BufWriter::with_capacity(1 << 20, file);
     let mut figures = Figures { bytes: 10, ..Figures::default() };
     out.write_all(MAGIC)?;
     out.write_all(&FORMAT.to_le_bytes())?;
@@ -55,9 +59,7 @@ pub fn write(engine: &Engine, folder: &Path, now: Now) -> io::Result<Figures> {
     out.write_all(&footer)?;
     out.write_all(&checksum(&sums).to_le_bytes())?;
     figures.bytes += 28;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&temporary, folder.join(FILE))?;
-    File::open(folder)?.sync_all()?;
+    out.flush()?;
     Ok(figures)
 }
 

@@ -1,6 +1,6 @@
 //! The data directory: namespace records, a version that no version drawn so far has reached, and between two
-//! processes a snapshot of the entries (`snapshot.rs`). Each file is replaced as a whole, so a crash leaves the old one or the new one. A lock keeps a second
-//! node out.
+//! processes a snapshot of the entries (`snapshot.rs`). Each file is replaced as a whole, so a crash leaves the old one
+//! or the new one. A lock keeps a second node out.
 
 use crate::exit::Failure;
 use bimetal_engine::NamespaceRecord;
@@ -150,13 +150,30 @@ impl Store {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let temporary = self.folder.join(format!("{name}.new"));
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.folder.join(name))?;
-        File::open(&self.folder)?.sync_all()
+        replace(&self.folder, name, |mut file| file.write_all(bytes))
     }
+}
+
+/// Replaces a file of a folder as a whole, by what `write` makes of a new one. When that cannot be finished, what there
+/// is of it is taken away: it would keep a full disk full.
+pub(crate) fn replace<T>(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&File) -> io::Result<T>,
+) -> io::Result<T> {
+    let temporary = folder.join(format!("{name}.new"));
+    let replaced = File::create(&temporary).and_then(|file| {
+        let done = write(&file)?;
+        file.sync_all()?;
+        fs::rename(&temporary, folder.join(name))?;
+        Ok(done)
+    });
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    let done = replaced?;
+    File::open(folder)?.sync_all()?;
+    Ok(done)
 }
 
 fn failure(folder: &Path, message: impl std::fmt::Display) -> Failure {

@@ -6,6 +6,9 @@ use bimetal_cache::convert::from_json;
 use bimetal_contract::{Error, cache, table};
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
 use serde_json::Value;
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use tonic::Status;
 
 /// Recipes become text, and base64 where the field holds bytes.
@@ -69,4 +72,20 @@ async fn every_refused_request_names_its_reason_and_field() {
         }
     }
     assert_eq!(f.server.node.engine.stats().namespaces[0].entries, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_goes_on_sending_on_a_connection_that_is_closed_is_cut_off() {
+    let f = start().await;
+    let address = f.server.grpc;
+    let flood = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // HTTP/2's preface and empty SETTINGS. The bytes after them are frames longer than any may be.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) && stream.write_all(&[b'x'; 64 << 10]).is_ok() {}
+        begun.elapsed()
+    });
+    let lasted = flood.await.unwrap();
+    assert!(lasted < Duration::from_secs(3), "{lasted:?}");
 }

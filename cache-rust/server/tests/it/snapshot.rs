@@ -3,6 +3,7 @@
 use crate::process::Running;
 use crate::support::*;
 use bimetal_contract::Client;
+use bimetal_contract::client::with_token;
 use bimetal_contract::cache::{
     self, Subscribe, WatchRequest, watch_request::Request, watch_response::Response,
 };
@@ -100,4 +101,38 @@ async fn a_corrupt_snapshot_is_refused_said_aloud_and_kept_aside() {
     assert!(folder.path().join("snapshot.refused").exists());
     eventually("it says so", || async { second.log().contains("refused") && second.log().contains("block") })
         .await;
+}
+
+/// What is written through such a link meets a full disk (`full(4)`).
+fn fill_the_disk(folder: &Path, name: &str) {
+    std::os::unix::fs::symlink("/dev/full", folder.join(format!("{name}.new"))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_the_node_serves_says_what_it_cannot_keep_and_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = node(folder.path(), &[]);
+    let client = Client::connect(first.grpc()).unwrap();
+    fill_the_disk(folder.path(), "namespaces.json");
+    let unkept = cache::Namespace { name: "unkept".into(), ..cache::Namespace::default() };
+    let create = cache::CreateNamespaceRequest { namespace: Some(unkept) };
+    let refused = client.namespaces().create_namespace(with_token(create, TOKEN)).await.unwrap_err();
+    assert!(refused.message().contains("could not be written to the data directory"), "{refused}");
+    // It is in force all the same.
+    let version = client.put("unkept", b"k", "v".into(), "").await.unwrap();
+    fill_the_disk(folder.path(), "snapshot");
+    first.signal("TERM");
+    eventually("it says so", || async { first.log().contains("the snapshot cannot be written") }).await;
+    assert!(first.log().contains("No space left"), "{}", first.log());
+    first.wait();
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with("snapshot")), "{left:?}");
+    assert!(left.iter().all(|name| !name.to_str().unwrap().ends_with(".new")), "{left:?}");
+
+    let second = node(folder.path(), &[]);
+    let client = Client::connect(second.grpc()).unwrap();
+    assert!(client.get("unkept", b"k").await.is_err(), "nobody knows of it any more");
+    assert!(client.put("default", b"k", "v".into(), "").await.unwrap() > version);
+    end(second, "TERM");
+    assert!(folder.path().join("snapshot").exists(), "there is room again");
 }
