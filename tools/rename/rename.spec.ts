@@ -1,9 +1,10 @@
 // Renames a copy of this checkout and builds all three languages of it.
 import { execFile } from 'node:child_process';
-import { appendFile, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { appendFile, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { copyCheckout } from '../../orchestrator/src/testing/checkout-copy.ts';
 import { unoptimised } from '../../orchestrator/src/testing/unoptimised.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -22,14 +23,7 @@ const git = (...args: string[]): Promise<{ stdout: string }> =>
   inCopy('git', '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args);
 
 beforeAll(async () => {
-  await mkdir(join(root, '.bimetal'), { recursive: true });
-  copy = await mkdtemp(join(root, '.bimetal/rename-'));
-  const { stdout } = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
-  for (const file of stdout.split('\0').filter((name) => name !== '')) {
-    await mkdir(dirname(join(copy, file)), { recursive: true });
-    await cp(join(root, file), join(copy, file)).catch(() => {}); // deleted and not committed yet
-  }
-  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
+  copy = await copyCheckout('rename-');
   await git('init', '--quiet');
   // A link is no folder for .gitignore.
   await appendFile(join(copy, '.git/info/exclude'), 'node_modules\n');

@@ -34,7 +34,10 @@ export class Watcher implements Disposable {
       }
     }
     for (const watcher of this.#watchers) watcher.on('error', () => {});
-    this.#look = setInterval(() => this.#tell(), lookEveryMs);
+    this.#look = setInterval(() => {
+      // In the midst of saves there is something to wait for.
+      if (this.#pause === undefined) this.#tell();
+    }, lookEveryMs);
   }
 
   #saw(): void {
@@ -45,7 +48,6 @@ export class Watcher implements Disposable {
   }
 
   #tell(): void {
-    if (this.#firstAt !== undefined && this.#pause === undefined) return;
     this.#firstAt = undefined;
     this.#pause = undefined;
     this.#pending = true;

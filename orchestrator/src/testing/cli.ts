@@ -20,8 +20,8 @@ export class Command {
   stderr = '';
   readonly ended: Promise<Outcome>;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.process = spawn('node', [join(root, 'bin', 'run.mjs'), ...args], {
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, checkout = root) {
+    this.process = spawn('node', [join(checkout, 'bin', 'run.mjs'), ...args], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
