@@ -41,7 +41,8 @@ type attempt struct {
 // repetition is an operation that has failed. These are repeated, and nothing else:
 //
 //   - what was certainly not begun, when the key has got another owner, or the process says that it does not serve (yet);
-//   - what could not be sent because its node is new and has not been connected to yet;
+//   - what could not be sent because there was no session: once there is one, if the node is new and has not been
+//     connected to yet, and if there is one by now in any case;
 //   - a read whose session broke, once;
 //   - an operation with an id whose session broke, by the same incarnation, wherever that is now: it does it only once.
 type repetition struct {
@@ -129,6 +130,8 @@ func (r *repetition) whileDown(budget context.Context, a attempt) string {
 	switch {
 	case r.moved(a):
 		return causeMoved
+	case n.Up() && !r.broke: // since the attempt
+		return causeConnected
 	case n.Fresh():
 		hopeless = func() bool { return !n.Up() && !n.Fresh() }
 	case r.broke && r.protected:
