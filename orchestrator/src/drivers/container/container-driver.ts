@@ -107,9 +107,12 @@ export class ContainerDriver implements Driver {
   async #up(): Promise<void> {
     const { reaper, signal, gate } = this.#options;
     signal.throwIfAborted();
+    reaper.addProject(this.#project);
     await this.#choosePorts();
     for (const { service } of this.fleet.instances) this.#images.set(service, await currentImage(service));
-    reaper.addProject(this.#project);
+    const { container } = await getContainerRuntimeClient();
+    // Once aborted, the reaper has looked for containers for the last time: none is to be made any more.
+    signal.throwIfAborted();
     const unwatched = this.#writeFile('unwatched.yml', emitWithoutHealthchecks(this.fleet.model));
     const environment = new DockerComposeEnvironment(root, [this.#composeFile(), relative(root, unwatched)])
       .withProjectName(this.#project)
@@ -120,9 +123,9 @@ export class ContainerDriver implements Driver {
       .withDefaultWaitStrategy(Wait.forAll([]))
       // Images are built in a step of their own, with progress; nothing is ever pulled under our names.
       .withClientOptions({ commandOptions: ['--no-build', '--pull', 'never', '--quiet-pull'] });
-    const { container } = await getContainerRuntimeClient();
     await this.#followWhile(async () => {
       const started = await environment.up(this.fleet.instances.map(({ spec }) => composeName(spec)));
+      signal.throwIfAborted();
       const taken = this.fleet.instances.map((instance) => {
         const { spec } = instance;
         const id = started.getContainer(`${composeName(spec)}-1`).getId();

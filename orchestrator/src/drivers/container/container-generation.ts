@@ -131,7 +131,10 @@ export class ContainerGeneration implements Generation {
   async endWithin(ms: number): Promise<void> {
     this.#endExpected = true;
     await this.#signal('SIGTERM');
-    if (!(await this.#endedWithin(ms))) await this.#signal('SIGKILL');
+    if (await this.#endedWithin(ms)) return;
+    await this.#signal('SIGKILL');
+    // Whoever waits for it to be ready waits no longer.
+    this.#running = false;
   }
 
   async kill(): Promise<void> {
