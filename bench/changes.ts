@@ -1,5 +1,5 @@
 // The platform is changed while requests go through it, and every failed one is counted: gateway and nodes replaced,
-// gateways and nodes scaled. Writes docs/changes.md and a plot for each part.
+// gateways and nodes scaled. Writes docs/changes-DRIVER.md and a plot for each part.
 //
 //   node bench/changes.ts [--driver process] [--rate 2000] [--times 10] [--debug]
 import { spawn } from 'node:child_process';
