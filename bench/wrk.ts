@@ -22,8 +22,14 @@ const milliseconds = (text: string | undefined): number => {
 const numbersIn = (text: string | undefined): number =>
   (text?.match(/\d+/g) ?? []).reduce((sum, digits) => sum + Number(digits), 0);
 
-export const wrk = async (url: string, connections: number, seconds: number): Promise<WrkResult> => {
-  const args = ['-c', loadCore, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url];
+export const wrk = async (
+  url: string,
+  connections: number,
+  seconds: number,
+  headers: readonly string[] = [],
+): Promise<WrkResult> => {
+  const fields = headers.flatMap((header) => ['-H', header]);
+  const args = ['-c', loadCore, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, url];
   const { stdout } = await promisify(execFile)('taskset', args, { timeout: (seconds + 20) * 1_000 });
   const find = (pattern: RegExp): string | undefined => pattern.exec(stdout)?.[1];
   return {

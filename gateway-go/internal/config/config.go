@@ -13,10 +13,14 @@ type Config struct {
 	settings.Process
 	// Listen is host:port of the public listener; port 0 takes a free one.
 	Listen string
+	// PassedListen is an address of fdpass, by which connections come that the edge has accepted; empty: nowhere.
+	PassedListen string
 	// Topology is the one to begin with.
 	Topology *controlv1.Topology
 	// OTLPEndpoint is where spans go; empty: nowhere.
 	OTLPEndpoint string
+	// MaxConnections is how many connections of clients may stand at once.
+	MaxConnections int
 	// MaxRequests is how many requests may be in flight, MaxWatchers how many of them may be event streams,
 	// MaxBodyBytes how much memory large request bodies may take together.
 	MaxRequests, MaxWatchers int

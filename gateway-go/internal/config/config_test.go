@@ -60,6 +60,8 @@ func TestAWrongSettingIsAnErrorThatNamesIt(t *testing.T) {
 		{"a duration", []string{"--drain-delay", "2"}, "drain"},
 		{"a log format", []string{"--log-format", "xml"}, "log_format"},
 		{"a level", []string{"--log-level", "trace"}, "log_level"},
+		{"a path for passed connections", []string{"--passed-listen", "unix:/run/x"}, "passed_listen"},
+		{"connections", []string{"--max-connections", "0"}, "max_connections"},
 		{"a limit", []string{"--max-requests", "0"}, "max_requests"},
 		{"an endpoint", []string{"--otlp-endpoint", "127.0.0.1:7717"}, "otlp_endpoint"},
 		{"an instance", []string{"--instance", "A"}, "instance"},

@@ -17,8 +17,10 @@ func newFlags() *pflag.FlagSet {
 		Instance: "gateway-0", AdminListen: "127.0.0.1:8081", DrainDelay: 2 * time.Second, DrainTimeout: 10 * time.Second,
 	}.Declare(flags)
 	flags.String("listen", "127.0.0.1:8080", "host:port of the public HTTP listener; port 0 takes a free one")
+	flags.String("passed-listen", "", "unix:@NAME, where the edge passes accepted connections on as open sockets (Linux); unix:@ takes a free name; empty: nowhere")
 	flags.String("topology", "", `the cache nodes, as JSON: {"epoch":"1","nodes":[{"name":"cache-0","tag":1,"address":"127.0.0.1:7400"}]} (required)`)
 	flags.String("otlp-endpoint", "", "URL to send spans to by OTLP/gRPC; empty: none are made")
+	flags.Int("max-connections", 2048, "connections of clients at once; further ones are reset")
 	flags.Int("max-requests", 4096, "requests in flight; further ones are OVERLOADED")
 	flags.Int("max-watchers", 256, "event streams; further ones are OVERLOADED")
 	flags.Int64("max-body-bytes", 256<<20, "memory for request bodies over 64 KiB together; further ones are OVERLOADED")

@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"bimetal.dev/contract"
 	"bimetal.dev/gateway/internal/admin"
+	"bimetal.dev/gateway/internal/fdpass"
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
@@ -24,7 +26,8 @@ import (
 )
 
 const (
-	// filesPerConnection are its two sockets and, for each direction, the pipe that splice needs.
+	// filesPerConnection are its two sockets and, for each direction, the pipe that splice needs. One that is passed on
+	// takes two, for a moment.
 	filesPerConnection = 6
 	// otherFiles is room for listeners, logs and the admin listener's connections.
 	otherFiles = 2*maxRoutes + 128
@@ -35,7 +38,7 @@ type Edge struct {
 	log    *slog.Logger
 	state  *lifecycle.Lifecycle
 	table  *table
-	places chan struct{} // one for each connection that may stand
+	places chan struct{} // one for each connection that may stand, or look for a target
 
 	// running are the accepting loops and the connections; cutting ends those that would not end by themselves.
 	running sync.WaitGroup
@@ -148,11 +151,19 @@ func (e *Edge) carry(client *net.TCPConn, r *route) {
 	r.accepted.Add(1)
 	r.open.Add(1)
 	defer r.open.Add(-1)
-	server, t := r.connect(e.cutting)
-	if server == nil {
+	server, t := r.lead(e.cutting, client)
+	if t == nil {
 		r.lost.Add(1)
 		e.log.Debug("no target can be reached", "route", r.name)
+		if slices.ContainsFunc(r.addresses(), fdpass.Is) {
+			// A target that was too slow to take it may still have a handle of it, which keeps it from being reset.
+			_ = client.CloseWrite()
+		}
 		reset(client)
+		return
+	}
+	if server == nil {
+		_ = client.Close() // this handle of it: the target has its own
 		return
 	}
 	defer t.open.Add(-1)
@@ -173,8 +184,8 @@ func (e *Edge) State() *lifecycle.Lifecycle { return e.state }
 // Failed gets an error when the admin listener breaks.
 func (e *Edge) Failed() <-chan error { return e.failed }
 
-// Finish is the second half of draining: it accepts nothing new, lets connections end within the timeout, and resets
-// those that have not: most are idle ones that their clients keep, and nothing but their ends can say so.
+// Finish is the second half of draining: it accepts nothing new, lets relayed connections end within the timeout, and
+// resets those that have not: most are idle ones that their clients keep, and nothing but their ends can say so.
 func (e *Edge) Finish(abort context.Context, timeout time.Duration) error {
 	select {
 	case <-time.After(e.state.DrainDelay()):

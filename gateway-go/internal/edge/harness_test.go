@@ -14,6 +14,7 @@ import (
 	"bimetal.dev/contract"
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
 	"bimetal.dev/gateway/internal/edge"
+	"bimetal.dev/gateway/internal/fdpass"
 	"bimetal.dev/gateway/internal/settings"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -128,6 +129,12 @@ func serve(t *testing.T, handle func(*net.TCPConn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveAt(t, listener, handle)
+	return listener.Addr().String()
+}
+
+func serveAt(t *testing.T, listener net.Listener, handle func(*net.TCPConn)) {
+	t.Helper()
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -138,17 +145,37 @@ func serve(t *testing.T, handle func(*net.TCPConn)) string {
 			go handle(conn.(*net.TCPConn))
 		}
 	}()
-	return listener.Addr().String()
 }
 
 // named starts a server that says its name in front of every line that it is sent.
-func named(t *testing.T, name string) string {
-	return serve(t, func(conn *net.TCPConn) {
+func named(t *testing.T, name string) string { return serve(t, says(name)) }
+
+func says(name string) func(*net.TCPConn) {
+	return func(conn *net.TCPConn) {
 		defer func() { _ = conn.Close() }()
 		for lines := bufio.NewScanner(conn); lines.Scan(); {
 			_, _ = io.WriteString(conn, name+" "+lines.Text()+"\n")
 		}
-	})
+	}
+}
+
+// passable is a listener to which connections are passed; nobody accepts them yet.
+func passable(t *testing.T) *fdpass.Listener {
+	t.Helper()
+	listener, err := fdpass.Listen(fdpass.Any, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}
+
+// takes starts the same server as named; it takes connections over.
+func takes(t *testing.T, name string) string {
+	t.Helper()
+	listener := passable(t)
+	serveAt(t, listener, says(name))
+	return listener.Address()
 }
 
 // nobody is an address at which nobody listens.

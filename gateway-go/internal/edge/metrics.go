@@ -17,6 +17,7 @@ var (
 	openConnections = describe("connections", "Connections that stand.", "route")
 	connectionLimit = describe("connections_limit", "How many connections may stand at once.")
 	connections     = describe("connections_total", "Connections that were accepted.", "route")
+	passed          = describe("connections_passed_total", "Connections that a target has taken over: they no longer stand here.", "route")
 	refused         = describe("connections_refused_total",
 		"Connections that were reset: too many stood already, or no target could be reached.", "route", "cause")
 	connectFailures = describe("connect_failures_total", "Attempts to connect to a target that failed.", "route")
@@ -24,7 +25,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{openConnections, connectionLimit, connections, refused, connectFailures} {
+	for _, desc := range []*prometheus.Desc{openConnections, connectionLimit, connections, passed, refused, connectFailures} {
 		to <- desc
 	}
 }
@@ -39,6 +40,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		r := d.route.Load()
 		send(openConnections, prometheus.GaugeValue, float64(r.open.Load()), r.name)
 		send(connections, prometheus.CounterValue, float64(r.accepted.Load()), r.name)
+		send(passed, prometheus.CounterValue, float64(r.passed.Load()), r.name)
 		send(refused, prometheus.CounterValue, float64(r.limited.Load()), r.name, "limit")
 		send(refused, prometheus.CounterValue, float64(r.lost.Load()), r.name, "unreachable")
 		send(connectFailures, prometheus.CounterValue, float64(r.failed.Load()), r.name)

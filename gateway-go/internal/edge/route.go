@@ -2,17 +2,21 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"bimetal.dev/gateway/internal/fdpass"
 )
 
 const (
-	// connectLimit is how long one target may take to accept.
+	// connectLimit is how long one target may take to accept, before the next one is asked.
 	connectLimit = time.Second
-	// searchLimit is how long a connection looks for a target altogether.
+	// searchLimit is how long a connection looks for a target altogether, while there is one that is merely slow.
 	searchLimit = 5 * time.Second
 	// avoidFor is how long a target that could not be reached is tried last.
 	avoidFor = time.Second
@@ -30,6 +34,7 @@ type route struct {
 
 	open     atomic.Int64
 	accepted atomic.Uint64
+	passed   atomic.Uint64 // connections that targets have taken over
 	failed   atomic.Uint64 // attempts to connect
 	limited  atomic.Uint64 // connections refused because there were too many
 	lost     atomic.Uint64 // connections for which no target could be reached
@@ -37,6 +42,7 @@ type route struct {
 
 // target is one instance. Its counts last as long as it is a target or connections to it stand.
 type target struct {
+	// address is host:port, to which connections are relayed, or one of fdpass, at which the target takes them over.
 	address  string
 	open     atomic.Int64
 	made     atomic.Uint64
@@ -50,8 +56,8 @@ func newRoute(name string) *route {
 	return r
 }
 
-// lead gives the route other targets, for new connections; those that stand are left alone.
-func (r *route) lead(addresses []string) {
+// retarget gives the route other targets, for new connections; those that stand are left alone.
+func (r *route) retarget(addresses []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := append(slices.Clone(*r.targets.Load()), r.left...)
@@ -91,25 +97,29 @@ func (r *route) addresses() []string {
 	return addresses
 }
 
-// connect reaches the target whose turn it is, or the next one. The target's open connections count this one already.
-// nil: there is none that can be reached.
-func (r *route) connect(ctx context.Context) (*net.TCPConn, *target) {
+// lead finds the target whose turn it is, or the next one that can be reached, and either passes it the client's
+// connection or connects to it. In the second case server is that connection, which the target's open connections count
+// already. Without a target there is none that can be reached.
+func (r *route) lead(ctx context.Context, client *net.TCPConn) (server *net.TCPConn, _ *target) {
 	ctx, cancel := context.WithTimeout(ctx, searchLimit)
 	defer cancel()
 	for {
-		targets := r.targets.Load()
+		targets, slow := r.targets.Load(), false
 		for _, t := range r.order(*targets) {
-			t.open.Add(1)
-			if conn := t.connect(ctx); conn != nil {
-				return conn, t
+			server, err := t.take(ctx, client)
+			if err == nil {
+				if server == nil {
+					r.passed.Add(1)
+				}
+				return server, t
 			}
-			t.open.Add(-1)
 			r.failed.Add(1)
+			slow = slow || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 		}
-		if r.targets.Load() == targets || ctx.Err() != nil {
+		// Once more, if others have taken their place meanwhile, or one has not said no.
+		if r.targets.Load() == targets && !slow || ctx.Err() != nil {
 			return nil, nil
 		}
-		// Others have taken their place while this connection looked for one of them.
 	}
 }
 
@@ -131,15 +141,28 @@ func (t *target) avoided() int {
 	return 0
 }
 
-func (t *target) connect(ctx context.Context) *net.TCPConn {
-	dialer := net.Dialer{Timeout: connectLimit}
-	conn, err := dialer.DialContext(ctx, "tcp", t.address)
+// take passes the client's connection to the target or connects to it.
+func (t *target) take(ctx context.Context, client *net.TCPConn) (server *net.TCPConn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if fdpass.Is(t.address) {
+		err = fdpass.Send(ctx, t.address, client)
+	} else {
+		t.open.Add(1)
+		var dialer net.Dialer
+		var conn net.Conn
+		if conn, err = dialer.DialContext(ctx, "tcp", t.address); err == nil {
+			server = conn.(*net.TCPConn) // what "tcp" gives
+		} else {
+			t.open.Add(-1)
+		}
+	}
 	if err != nil {
 		t.failed.Add(1)
 		t.failedAt.Store(time.Now().UnixNano())
-		return nil
+		return nil, err
 	}
 	t.made.Add(1)
 	t.failedAt.Store(0)
-	return conn.(*net.TCPConn) // what "tcp" gives
+	return server, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"bimetal.dev/contract"
 	controlv1 "bimetal.dev/contract/gen/bimetal/control/v1"
+	"bimetal.dev/gateway/internal/fdpass"
 	"bimetal.dev/gateway/internal/settings"
 	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -108,8 +109,8 @@ func check(routes []*controlv1.Route, open bool) *contract.Error {
 		names[name], listens[listen] = true, true
 		targets := map[string]bool{}
 		for _, target := range route.GetTargets() {
-			if host, port, err := splitAddress(target); err != nil || host == "" || port == 0 {
-				return contract.Invalid("routes.targets", "%q of %q must be host:port", target, name)
+			if host, port, err := splitAddress(target); !fdpass.Is(target) && (err != nil || host == "" || port == 0) {
+				return contract.Invalid("routes.targets", "%q of %q must be host:port or unix:@NAME", target, name)
 			}
 			if targets[target] {
 				return contract.Invalid("routes.targets", "%q of %q stands there twice", target, name)

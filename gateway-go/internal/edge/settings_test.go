@@ -22,6 +22,8 @@ func TestAWrongSettingIsAnErrorThatNamesIt(t *testing.T) {
 		{"--routes", `{}`, "routes"},
 		{"--routes", `[{"nam":"x"}]`, "routes"},
 		{"--routes", `[],"routes":[]`, "routes"},
+		{"--routes", `[{"name":"x","listen":"127.0.0.1:0","targets":["unix:@"]}]`, "unix:@NAME"},
+		{"--routes", `[{"name":"x","listen":"127.0.0.1:0","targets":["unix:/run/x"]}]`, "unix:@NAME"},
 		{"--routes", `[{"name":"x","listen":"0.0.0.0:1"}]`, "allow_unauthenticated"},
 		{"--routes", `[{"name":"x","listen":"127.0.0.1:7790"}]`, "admin_listen"},
 		{"--admin-listen", "0.0.0.0:1", "admin_listen"},

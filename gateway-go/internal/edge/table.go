@@ -51,7 +51,7 @@ func (t *table) set(routes []*controlv1.Route) ([]*controlv1.Route, *contract.Er
 		if r == nil {
 			r = newRoute(want.GetName())
 		}
-		r.lead(want.GetTargets())
+		r.retarget(want.GetTargets())
 		doors[i].route.Store(r)
 		bound[i] = &controlv1.Route{Name: want.GetName(), Listen: doors[i].bound, Targets: want.GetTargets()}
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"bimetal.dev/gateway/internal/cluster"
 	"bimetal.dev/gateway/internal/config"
 	"bimetal.dev/gateway/internal/exchange"
+	"bimetal.dev/gateway/internal/fdpass"
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
@@ -54,33 +56,33 @@ type Gateway struct {
 	stopGRPC            func()
 	public, adminServer *http.Server
 	publicLn, adminLn   net.Listener
+	passedLn            *fdpass.Listener // nil: nobody passes connections
 	failed              chan error
-	clients             connections
+	clients             *connections
 	closing             atomic.Bool
-	accepted            chan struct{} // closed when the public listener accepts nothing any more
+	accepting           sync.WaitGroup // the listeners of clients
 }
 
 // Start binds the listeners, connects to the nodes and serves. The line that says so is the first of the log.
 func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	g := &Gateway{
 		config: c, log: log, state: lifecycle.New(), metrics: prometheus.NewRegistry(),
-		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 2), accepted: make(chan struct{}),
+		bodies: exchange.NewBodies(c.MaxBodyBytes), failed: make(chan error, 3),
 	}
-	var binding net.ListenConfig
-	if g.publicLn, err = binding.Listen(context.Background(), "tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("%w: listen %s: %w", process.ErrListen, c.Listen, err)
+	defer func() {
+		if err != nil {
+			g.closeListeners()
+		}
+	}()
+	addresses, err := g.listen()
+	if err != nil {
+		return nil, err
 	}
-	if g.adminLn, err = binding.Listen(context.Background(), "tcp", c.AdminListen); err != nil {
-		_ = g.publicLn.Close()
-		return nil, fmt.Errorf("%w: admin-listen %s: %w", process.ErrListen, c.AdminListen, err)
-	}
-	log.Log(context.Background(), logging.Always, "listening", "addresses", map[string]string{
-		"http": g.publicLn.Addr().String(), "admin": g.adminLn.Addr().String(),
-	}, "contract_revision", contract.Revision, "contract_digest", contract.Digest, "pid", os.Getpid())
+	log.Log(context.Background(), logging.Always, "listening", "addresses", addresses, "contract_revision", contract.Revision,
+		"contract_digest", contract.Digest, "pid", os.Getpid())
 
 	tracer, endTracing, err := tracing.Start(context.Background(), c.OTLPEndpoint, c.Instance, process.Version)
 	if err != nil {
-		_, _ = g.publicLn.Close(), g.adminLn.Close()
 		return nil, err
 	}
 	g.endTracing = endTracing
@@ -92,11 +94,49 @@ func Start(c *config.Config, log *slog.Logger) (_ *Gateway, err error) {
 	g.health = health.New("gateway", g.state, g.ready)
 	if g.router, err = g.routes(); err != nil {
 		g.cluster.Close()
-		_, _ = g.publicLn.Close(), g.adminLn.Close()
 		return nil, err
 	}
+	g.clients = newConnections(c.MaxConnections, g.metrics)
 	g.serve()
 	return g, nil
+}
+
+// listen binds the listeners and answers where, for the log.
+func (g *Gateway) listen() (addresses map[string]string, err error) {
+	c := g.config
+	var binding net.ListenConfig
+	if g.publicLn, err = binding.Listen(context.Background(), "tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("%w: listen %s: %w", process.ErrListen, c.Listen, err)
+	}
+	if g.adminLn, err = binding.Listen(context.Background(), "tcp", c.AdminListen); err != nil {
+		return nil, fmt.Errorf("%w: admin-listen %s: %w", process.ErrListen, c.AdminListen, err)
+	}
+	addresses = map[string]string{"http": g.publicLn.Addr().String(), "admin": g.adminLn.Addr().String()}
+	if c.PassedListen == "" {
+		return addresses, nil
+	}
+	if g.passedLn, err = fdpass.Listen(c.PassedListen, g.log); err != nil {
+		return nil, fmt.Errorf("%w: passed-listen %s: %w", process.ErrListen, c.PassedListen, err)
+	}
+	addresses["http.passed"] = g.PassedAddress()
+	return addresses, nil
+}
+
+func (g *Gateway) closeListeners() {
+	g.closePublic()
+	if g.adminLn != nil {
+		_ = g.adminLn.Close()
+	}
+}
+
+// closePublic closes those of clients; the second time they are closed already.
+func (g *Gateway) closePublic() {
+	if g.publicLn != nil {
+		_ = g.publicLn.Close()
+	}
+	if g.passedLn != nil {
+		_ = g.passedLn.Close()
+	}
 }
 
 // connect begins the connections to the nodes.
@@ -119,24 +159,24 @@ func (g *Gateway) serve() {
 	g.stopGRPC = stopGRPC
 	g.public, g.adminServer = httpserver.New(g.router, g.log), httpserver.New(adminHandler, g.log)
 	g.public.ConnState = g.clients.track
-	for _, s := range []struct {
-		server   *http.Server
-		listener net.Listener
-	}{{g.public, g.publicLn}, {g.adminServer, g.adminLn}} {
-		go func() {
-			if s.server == g.public {
-				defer close(g.accepted)
-			}
-			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) && !g.closing.Load() {
-				g.failed <- err
-			}
-		}()
+	serve := func(server *http.Server, listener net.Listener) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !g.closing.Load() {
+			g.failed <- err
+		}
+	}
+	go serve(g.adminServer, g.adminLn)
+	g.accepting.Go(func() { serve(g.public, g.publicLn) })
+	if g.passedLn != nil {
+		g.accepting.Go(func() { serve(g.public, g.passedLn) })
 	}
 	g.state.Serve()
 }
 
 // Addr is where the public listener is bound.
 func (g *Gateway) Addr() string { return g.publicLn.Addr().String() }
+
+// PassedAddress is where connections are passed to, as fdpass has it; only with config.PassedListen.
+func (g *Gateway) PassedAddress() string { return g.passedLn.Address() }
 
 // AdminAddr is where the admin listener is bound.
 func (g *Gateway) AdminAddr() string { return g.adminLn.Addr().String() }
@@ -178,9 +218,9 @@ func (g *Gateway) FinishPublic(abort context.Context, timeout time.Duration) err
 	ctx, cancel := context.WithTimeout(abort, timeout)
 	defer cancel()
 	g.closing.Store(true)
-	_ = g.publicLn.Close() // the second time it is closed already
-	<-g.accepted           // every connection is known now
-	g.state.End()          // event streams end by themselves now
+	g.closePublic()
+	g.accepting.Wait() // every connection is known now
+	g.state.End()      // event streams end by themselves now
 	g.clients.quiet(ctx, quietLimit)
 	if err := g.public.Shutdown(ctx); err != nil {
 		_ = g.public.Close() // its error is the same

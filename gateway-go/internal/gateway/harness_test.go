@@ -47,7 +47,7 @@ func start(t *testing.T, nodes int, change func(*config.Config)) *platform {
 		Process: settings.Process{
 			Instance: "gateway-0", AdminListen: "127.0.0.1:0", RunToken: fakenode.RunToken, DrainTimeout: 5 * time.Second,
 		},
-		Listen: "127.0.0.1:0", Topology: p.topology, MaxRequests: 4096, MaxWatchers: 16, MaxBodyBytes: 256 << 20,
+		Listen: "127.0.0.1:0", Topology: p.topology, MaxConnections: 2048, MaxRequests: 4096, MaxWatchers: 16, MaxBodyBytes: 256 << 20,
 		Window: 4, NodeSilence: 5 * time.Second, NodePatience: 10 * time.Second, // a loaded machine is not a dead node; tests of that set their own
 	}
 	if change != nil {

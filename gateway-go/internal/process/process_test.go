@@ -211,6 +211,35 @@ func TestTheEdgeIsAProgramLikeTheGateway(t *testing.T) {
 	}
 }
 
+func TestTheEdgePassesConnectionsToAGatewayThatTakesThem(t *testing.T) {
+	gateway := run(t, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", "--passed-listen", "unix:@",
+		"--topology", `{"epoch":"1","nodes":[{"name":"a","tag":1,"address":"127.0.0.1:1"}]}`)
+	target := gateway.addresses("gateway")["http.passed"]
+	p := runProgram(t, "edge", "--log-format", "json", "--admin-listen", "127.0.0.1:0",
+		"--routes", `[{"name":"gateway.http","listen":"127.0.0.1:0","targets":["`+target+`"]}]`)
+	url := "http://" + p.addresses("edge")["gateway.http"] + "/livez"
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	defer client.CloseIdleConnections()
+	ask := func(when string) {
+		t.Helper()
+		response, err := client.Get(url)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v, %v", when, response, err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+	}
+	ask("through the edge")
+	_ = p.cmd.Process.Kill()
+	p.exit(5 * time.Second)
+	ask("on the connection that stands, without the edge")
+	taken := run(t, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--passed-listen", target,
+		"--topology", `{"epoch":"1","nodes":[{"name":"a","tag":1,"address":"127.0.0.1:1"}]}`)
+	if code := taken.exit(10 * time.Second); code != 3 || !strings.Contains(taken.stderr.String(), target) {
+		t.Errorf("an address in use: exit code %d, stderr %q", code, taken.stderr.String())
+	}
+}
+
 func TestAnAddressInUseIsExitCodeThree(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

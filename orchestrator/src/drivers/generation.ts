@@ -31,7 +31,7 @@ export interface Generation {
   readonly change: LaunchChange;
   /** HOST:PORT by the model's port names, reachable from this machine. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** The same for the other instances. */
+  /** The same for the other instances; unix:@NAME where the edge passes connections on as open sockets. */
   readonly innerAddresses: Readonly<Record<string, string>>;
   /** Where /readyz is answered. */
   readonly probeUrl: string;

@@ -138,7 +138,7 @@ export abstract class Instance {
     this.#innerAddresses = inner;
   }
 
-  /** As `addresses`, for the other instances. */
+  /** As `addresses`, for the other instances; unix:@NAME where the edge passes connections on as open sockets. */
   get innerAddresses(): Readonly<Record<string, string>> {
     return this.#innerAddresses;
   }

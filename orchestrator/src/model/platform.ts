@@ -104,6 +104,7 @@ export const platform = {
       memory: '256m',
       settings: (at) => ({
         LISTEN: at.listen('http'),
+        PASSED_LISTEN: at.passedListen('http'),
         ADMIN_LISTEN: at.listen('admin'),
         // By the edge's name callers come, by its own the status page.
         ALLOWED_HOSTS: at.edgeHost && [at.edgeHost, ...hostsOf(at.direct('gateway', 'admin'))].join(','),

@@ -6,6 +6,8 @@ import type { PlatformModel, Surroundings, Topology } from './types.ts';
 export interface Addressing {
   /** What an instance binds. */
   readonly listen: (instance: InstanceSpec, port: string) => string;
+  /** Where it takes connections that the edge passes on; absent: the edge relays. */
+  readonly passedListen?: (instance: InstanceSpec, port: string) => string | undefined;
   /** An instance, for the other instances. */
   readonly direct: (instance: InstanceSpec, port: string) => string | undefined;
   readonly edgeHost?: string;
@@ -43,6 +45,7 @@ export const surroundingsOf = (
     instance: instance.name,
     index: instance.index,
     listen: (port) => addressing.listen(instance, port),
+    passedListen: (port) => addressing.passedListen?.(instance, port),
     reach,
     edgeHost: addressing.edgeHost,
     direct: (service, port) =>

@@ -36,6 +36,7 @@ export interface Route {
   /** `gateway.http`, or for a node `cache-0.grpc`. */
   readonly name: string;
   readonly listen: string;
+  /** HOST:PORT, or unix:@NAME of an instance that takes connections over. */
   readonly targets: readonly string[];
 }
 
@@ -45,6 +46,11 @@ export interface Surroundings {
   readonly index: number;
   /** HOST:PORT that the instance binds for one of its own ports. */
   readonly listen: (port: string) => string;
+  /**
+   * Where the instance takes connections for one of its ports that the edge has accepted and passes on as open sockets;
+   * undefined where none can be passed.
+   */
+  readonly passedListen: (port: string) => string | undefined;
   /** HOST:PORT that leads to a service, whichever its replicas are: the edge's. `index` is for nodes; default 0. */
   readonly reach: (service: string, port: string, index?: number) => string;
   /** The host name under which callers find what is behind the edge, beside loopback's. */

@@ -182,7 +182,11 @@ const leaveOut = (...paths: string[]): string[] => ['--testPathIgnorePatterns', 
 /** They judge how fast something is: nothing that takes all cores for long, as compilers do, is to run beside them. */
 const timed = inTests('consistency', 'faults', 'rollout');
 /** The same on either driver, or possible with processes alone. */
-const processOnly = [...inTests('boot', 'dev', 'readme'), join(root, 'tests/faults/link')];
+const processOnly = [
+  ...inTests('boot', 'dev', 'readme'),
+  join(root, 'tests/faults/link'),
+  join(root, 'tests/faults/edge'),
+];
 
 /** Unit tests once; what stands in tests/ once on each driver. More than two workers starve each other's platforms. */
 const jestRuns = (driver: DriverKind, suites: readonly string[]): JestRun[] => {

@@ -20,6 +20,8 @@ import { PinnedPrograms } from './pinned-programs.ts';
 import type { Launch } from './process-generation.ts';
 import { ProcessInstance } from './process-instance.ts';
 
+const anyUnixName = 'unix:@';
+
 export interface ProcessDriverOptions {
   /** Of the run. */
   readonly name: string;
@@ -127,9 +129,15 @@ export class ProcessDriver implements Driver {
       this.fleet.model,
       spec,
       {
-        // Started again after its end, an instance keeps the ports that it was given.
+        // Started again after its end, an instance keeps the addresses that it was given.
         listen: ({ name }, port) =>
           (beside || name !== instance.name ? undefined : instance.addresses[port]) ?? this.#anyOrFixed(spec, port),
+        // Abstract names of Unix sockets are Linux's; elsewhere the edge relays.
+        passedListen: (_, port) => {
+          const kept = instance.innerAddresses[port];
+          if (process.platform !== 'linux') return undefined;
+          return !beside && kept?.startsWith(anyUnixName) ? kept : anyUnixName;
+        },
         direct: ({ name }, port) => this.fleet.find(name)?.addresses[port],
         edgeListen: (fixedPort) => `127.0.0.1:${fixedPort}`,
         fixed: (route) => this.wiring.endpoint(route),

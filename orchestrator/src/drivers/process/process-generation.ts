@@ -44,6 +44,7 @@ export class ProcessGeneration implements Generation {
   readonly #firstLines: string[] = [];
   readonly #listening = Promise.withResolvers<void>();
   #addresses: Readonly<Record<string, string>> = {};
+  #innerAddresses: Readonly<Record<string, string>> = {};
   #endExpected = false;
 
   constructor({ spec, number, change, launch, reaper, hub }: ProcessGenerationOptions) {
@@ -59,6 +60,10 @@ export class ProcessGeneration implements Generation {
         const record = parseLogLine(line, { service: spec.service, instance: spec.name, level });
         if (record.msg === 'listening' && Object.keys(this.#addresses).length === 0) {
           this.#addresses = addressesIn(record, Object.keys(spec.spec.ports));
+          this.#innerAddresses = {
+            ...this.#addresses,
+            ...addressesIn(record, Object.keys(spec.spec.ports), '.passed'),
+          };
           this.#listening.resolve();
         }
         hub.add(record);
@@ -77,7 +82,7 @@ export class ProcessGeneration implements Generation {
   }
 
   get innerAddresses(): Readonly<Record<string, string>> {
-    return this.#addresses;
+    return this.#innerAddresses;
   }
 
   get probeUrl(): string {
@@ -175,9 +180,9 @@ export class ProcessGeneration implements Generation {
   }
 }
 
-/** In the order of the model. */
-const addressesIn = (record: LogRecord, ports: readonly string[]): Record<string, string> => {
+/** In the order of the model. `.passed`: where the edge passes connections to instead. */
+const addressesIn = (record: LogRecord, ports: readonly string[], kind = ''): Record<string, string> => {
   const given = Object(record['addresses']);
-  const entries = ports.map((port) => [port, Reflect.get(given, port)]);
+  const entries = ports.map((port) => [port, Reflect.get(given, port + kind)]);
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 };

@@ -52,7 +52,7 @@ export class ProcessInstance extends Instance {
     this.starts += 1;
     try {
       await generation.whenListening();
-      this.setAddresses(generation.addresses);
+      this.setAddresses(generation.addresses, generation.innerAddresses);
       await generation.whenReady();
     } catch (error) {
       await generation.kill();
@@ -82,7 +82,7 @@ export class ProcessInstance extends Instance {
     if (former) this.#others.add(former);
     this.#generation = next;
     this.starts += 1;
-    this.setAddresses(next.addresses);
+    this.setAddresses(next.addresses, next.innerAddresses);
     this.setState('ready');
     return former;
   }

@@ -30,8 +30,9 @@ type Route struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// host:port to listen on; port 0: any. Kept while the same name asks for the same.
 	Listen string `protobuf:"bytes,2,opt,name=listen,proto3" json:"listen,omitempty"`
-	// host:port of instances, up to 64. New connections take turns; one that cannot be reached is passed over for the
-	// next. None: connections are closed at once.
+	// host:port of instances, to which connections are relayed, or unix:@NAME, where an instance on Linux takes them over
+	// as open sockets; up to 64. New connections take turns; one that cannot be reached is passed over for the next. None:
+	// connections are closed at once.
 	Targets       []string `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -321,11 +322,11 @@ func (x *RouteStats) GetTargets() []*TargetStats {
 // What goes to one target.
 type TargetStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// host:port.
+	// host:port or unix:@NAME.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// Connections that stand now.
+	// Connections that are relayed now; those that the target has taken over are its own.
 	OpenConnections uint64 `protobuf:"varint,2,opt,name=open_connections,json=openConnections,proto3" json:"open_connections,omitempty"`
-	// Connections made since the edge started.
+	// Connections made, or passed on, since the edge started.
 	Connections uint64 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
 	// Attempts to connect that failed.
 	FailedConnections uint64 `protobuf:"varint,4,opt,name=failed_connections,json=failedConnections,proto3" json:"failed_connections,omitempty"`

@@ -32,8 +32,9 @@ export interface Route {
   /** host:port to listen on; port 0: any. Kept while the same name asks for the same. */
   listen: string;
   /**
-   * host:port of instances, up to 64. New connections take turns; one that cannot be reached is passed over for the
-   * next. None: connections are closed at once.
+   * host:port of instances, to which connections are relayed, or unix:@NAME, where an instance on Linux takes them over
+   * as open sockets; up to 64. New connections take turns; one that cannot be reached is passed over for the next. None:
+   * connections are closed at once.
    */
   targets: string[];
 }
@@ -72,11 +73,11 @@ export interface RouteStats {
 
 /** What goes to one target. */
 export interface TargetStats {
-  /** host:port. */
+  /** host:port or unix:@NAME. */
   address: string;
-  /** Connections that stand now. */
+  /** Connections that are relayed now; those that the target has taken over are its own. */
   openConnections: bigint;
-  /** Connections made since the edge started. */
+  /** Connections made, or passed on, since the edge started. */
   connections: bigint;
   /** Attempts to connect that failed. */
   failedConnections: bigint;
