@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delayed } from 'node:timers/promises';
 import type { Platform } from '../../platform/platform.ts';
 import { startPlatform } from '../../platform/start.ts';
 import { findRun } from '../../run/run-file.ts';
@@ -56,6 +57,35 @@ test('nothing is left when it is over', async () => {
   expect(engineLeftovers(`bimetal-${name}`)).toEqual([]);
   expect(findRun(name)).toBeUndefined();
 }, 60_000);
+
+/** Milliseconds after the containers begin to be started. */
+test.each([0, 400])(
+  'a start that is given up %d ms after its beginning leaves nothing',
+  async (ms) => {
+    const given = `spec-${randomBytes(4).toString('hex')}`;
+    const over = new AbortController();
+    const reason = new Error('given up');
+    const starting = startPlatform({
+      name: given,
+      driver: 'container',
+      ports: 'free',
+      quiet: true,
+      signal: over.signal,
+      runSteps: async (steps) => {
+        for (const step of steps) {
+          if (step.title.startsWith('Start ')) setTimeout(() => over.abort(reason), ms);
+          await step.run(() => {});
+        }
+      },
+    });
+    await expect(starting).rejects.toBe(reason);
+    // What had begun to make containers would have made them by then.
+    await delayed(4_000);
+    expect(engineLeftovers(`bimetal-${given}`)).toEqual([]);
+    expect(findRun(given)).toBeUndefined();
+  },
+  60_000,
+);
 
 test('nothing is left of a run that differs from the model, either', async () => {
   const other = `spec-${randomBytes(4).toString('hex')}`;
