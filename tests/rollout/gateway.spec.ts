@@ -1,5 +1,6 @@
 // Gateways are replaced while they serve: no request fails; and a bad build is rolled back by itself.
 import { writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { describeContract } from '../../contract/ts/index.ts';
@@ -23,6 +24,15 @@ const expectNothingFailed = ({ failed, lost, stale, wrong, notSent }: LoadReport
   });
 };
 
+/** Asks over a connection of its own. */
+const statusOf = (url: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    get(url, { agent: false }, (answer) => answer.resume().once('end', () => resolve(answer.statusCode))).once(
+      'error',
+      reject,
+    );
+  });
+
 test('no request fails while the gateway is replaced twice', async () => {
   const { platform } = stage();
   const outcomes: string[] = [];
@@ -34,6 +44,31 @@ test('no request fails while the gateway is replaced twice', async () => {
   });
   expect(outcomes).toEqual(['done', 'done']);
   expectNothingFailed(report);
+}, 60_000);
+
+test('nor with a connection for each request', async () => {
+  const { platform } = stage();
+  const url = `http://${platform.endpoint('gateway.http')}/livez`;
+  const over = new AbortController();
+  let answered = 0;
+  const failures: string[] = [];
+  const callers = Array.from({ length: 4 }, async () => {
+    while (!over.signal.aborted) {
+      try {
+        const status = await statusOf(url);
+        if (status === 200) answered += 1;
+        else failures.push(String(status));
+      } catch (error) {
+        failures.push(String(error));
+      }
+    }
+  });
+  const { outcome } = await rollOut(platform, { target: 'gateway', limits: { canaryMs: 500, watchMs: 500 } });
+  over.abort();
+  await Promise.all(callers);
+  expect(outcome).toBe('done');
+  expect(failures).toEqual([]);
+  expect(answered).toBeGreaterThan(500);
 }, 60_000);
 
 test('new settings stay with the instance when it is started again', async () => {
