@@ -46,7 +46,7 @@ export abstract class Instance {
   abstract stop(options?: StopOptions): Promise<void>;
   /** SIGKILL. Resolves when it has ended. */
   abstract kill(): Promise<void>;
-  /** SIGSTOP: it keeps its sockets and answers nothing. */
+  /** SIGSTOP: it keeps its sockets and, once this resolves, answers nothing. */
   abstract pause(): Promise<void>;
   abstract resume(): Promise<void>;
   /** The quick drain at the end of a run, of all its generations; what has not ended by then is killed. */

@@ -5,6 +5,7 @@ import type { InstanceSpec } from '../../model/instances.ts';
 import { Child, describeExit, type Exit } from '../../process/child.ts';
 import { describePortHolder } from '../../process/port-holder.ts';
 import type { Reaper } from '../../process/reaper-client.ts';
+import { whenStopped } from '../../process/stopped.ts';
 import type { Generation, LaunchChange } from '../generation.ts';
 import { waitUntilReady } from '../health.ts';
 import { type StopOptions, stopTimeoutMs } from '../instance.ts';
@@ -171,8 +172,9 @@ export class ProcessGeneration implements Generation {
     await this.#child.exited;
   }
 
-  pause(): void {
+  async pause(): Promise<void> {
     this.#child.signal('SIGSTOP');
+    if (this.pid !== undefined) await whenStopped(this.pid);
   }
 
   resume(): void {

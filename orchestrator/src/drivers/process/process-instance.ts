@@ -128,7 +128,7 @@ export class ProcessInstance extends Instance {
   }
 
   async pause(): Promise<void> {
-    this.#generation?.pause();
+    await this.#generation?.pause();
     this.setState('paused');
   }
 
