@@ -2,7 +2,7 @@
 // its log; from SIGTERM to its end, and from its start to readiness, is what an operator waits.
 //
 //   node bench/snapshot.ts [--rounds 5]
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,6 +26,8 @@ interface Line {
   readonly addresses: { readonly grpc: string; readonly admin: string };
 }
 
+const children = new Set<ChildProcess>();
+
 /** A node with the folder, from its start to its end. */
 const startNode = () => {
   const begin = performance.now();
@@ -35,6 +37,7 @@ const startNode = () => {
     [...args, '--memory-limit', '1GiB', '--data-dir', folder, '--drain-delay', '0s'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  children.add(child.once('exit', () => children.delete(child)));
   const seen = new Map<string, Line>();
   const waiting = new Map<string, (line: Line) => void>();
   createInterface({ input: child.stdout }).on('line', (text) => {
@@ -92,6 +95,7 @@ try {
     rmSync(join(folder, 'snapshot'), { force: true });
   }
 } finally {
+  for (const child of children) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 }
 const text = (values: readonly number[]): string => {
