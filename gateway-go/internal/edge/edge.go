@@ -8,14 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"bimetal.dev/contract"
 	"bimetal.dev/gateway/internal/admin"
-	"bimetal.dev/gateway/internal/fdpass"
 	"bimetal.dev/gateway/internal/health"
 	"bimetal.dev/gateway/internal/httpserver"
 	"bimetal.dev/gateway/internal/lifecycle"
@@ -155,10 +153,6 @@ func (e *Edge) carry(client *net.TCPConn, r *route) {
 	if t == nil {
 		r.lost.Add(1)
 		e.log.Debug("no target can be reached", "route", r.name)
-		if slices.ContainsFunc(r.addresses(), fdpass.Is) {
-			// A target that was too slow to take it may still have a handle of it, which keeps it from being reset.
-			_ = client.CloseWrite()
-		}
 		reset(client)
 		return
 	}

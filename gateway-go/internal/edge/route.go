@@ -103,6 +103,7 @@ func (r *route) addresses() []string {
 func (r *route) lead(ctx context.Context, client *net.TCPConn) (server *net.TCPConn, _ *target) {
 	ctx, cancel := context.WithTimeout(ctx, searchLimit)
 	defer cancel()
+	everSlow := false
 	for {
 		targets, slow := r.targets.Load(), false
 		for _, t := range r.order(*targets) {
@@ -116,8 +117,13 @@ func (r *route) lead(ctx context.Context, client *net.TCPConn) (server *net.TCPC
 			r.failed.Add(1)
 			slow = slow || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 		}
+		everSlow = everSlow || slow
 		// Once more, if others have taken their place meanwhile, or one has not said no.
 		if r.targets.Load() == targets && !slow || ctx.Err() != nil {
+			if everSlow {
+				// It may still have a handle of the connection, which keeps it from being reset.
+				_ = client.CloseWrite()
+			}
 			return nil, nil
 		}
 	}
