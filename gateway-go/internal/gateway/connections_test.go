@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -15,30 +14,21 @@ import (
 	"bimetal.dev/gateway/internal/fdpass"
 )
 
-// standing is a connection to the gateway.
-type standing struct {
-	net.Conn
-	t     *testing.T
-	lines *bufio.Reader
+// caller keeps one connection to a listener of the gateway.
+type caller struct {
+	*http.Client
+	address string
 }
 
-func stand(t *testing.T, address string) *standing {
+func call(t *testing.T, address string) caller {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	return &standing{conn, t, bufio.NewReader(conn)}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return caller{&http.Client{Transport: transport, Timeout: 10 * time.Second}, address}
 }
 
-// ask sends a request and answers what came back.
-func (s *standing) ask() (*http.Response, error) {
-	if _, err := io.WriteString(s, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
-		return nil, err
-	}
-	response, err := http.ReadResponse(s.lines, nil)
+func (c caller) ask() (*http.Response, error) {
+	response, err := c.Get("http://" + c.address + "/livez")
 	if err == nil {
 		_, err = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
@@ -46,23 +36,11 @@ func (s *standing) ask() (*http.Response, error) {
 	return response, err
 }
 
-// askAnew asks once, over a connection that may be refused while it is made.
-func askAnew(address string) error {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	_, err = (&standing{Conn: conn, lines: bufio.NewReader(conn)}).ask()
-	return err
-}
-
-func (s *standing) mustAsk() *http.Response {
-	s.t.Helper()
-	response, err := s.ask()
+func (c caller) mustAsk(t *testing.T) *http.Response {
+	t.Helper()
+	response, err := c.ask()
 	if err != nil || response.StatusCode != http.StatusOK {
-		s.t.Fatalf("%v, %v", response, err)
+		t.Fatalf("%v, %v", response, err)
 	}
 	return response
 }
@@ -92,37 +70,35 @@ func passing(t *testing.T, to string) (address string) {
 
 func TestMoreConnectionsThanTheLimitAreReset(t *testing.T) {
 	p := start(t, 1, func(c *config.Config) { c.MaxConnections = 3 }) // one is that of start
-	first, second := stand(t, p.Addr()), stand(t, p.Addr())
-	first.mustAsk()
-	second.mustAsk()
-	if err := askAnew(p.Addr()); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+	first, second := call(t, p.Addr()), call(t, p.Addr())
+	first.mustAsk(t)
+	second.mustAsk(t)
+	if _, err := call(t, p.Addr()).ask(); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the one too many: %v", err)
 	}
 	if open, refused := p.metric("bimetal_gateway_http_connections "), p.metric("bimetal_gateway_http_connections_refused_total"); open != 3 || refused != 1 {
 		t.Errorf("%v stand, %v were refused", open, refused)
 	}
-	first.mustAsk() // those that stand notice nothing
-	_ = second.Close()
+	first.mustAsk(t) // those that stand notice nothing
+	second.CloseIdleConnections()
 	waitFor(t, "room again", 5*time.Second, func() bool {
-		return askAnew(p.Addr()) == nil
+		_, err := call(t, p.Addr()).ask()
+		return err == nil
 	})
 }
 
 func TestConnectionsOfBothKindsAndProtocolsAreCounted(t *testing.T) {
 	p := start(t, 1, func(c *config.Config) { c.PassedListen = fdpass.Any })
 	at := passing(t, p.PassedAddress())
-	stand(t, p.Addr()).mustAsk()
-	stand(t, at).mustAsk()
 	protocols := &http.Protocols{}
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	defer transport.CloseIdleConnections()
 	for _, address := range []string{p.Addr(), at} {
-		response, err := (&http.Client{Transport: transport}).Get("http://" + address + "/livez")
-		if err != nil || response.ProtoMajor != 2 {
-			t.Fatalf("%v, %v", response, err)
+		call(t, address).mustAsk(t)
+		if response := (caller{&http.Client{Transport: transport}, address}).mustAsk(t); response.ProtoMajor != 2 {
+			t.Errorf("%s", response.Proto)
 		}
-		_ = response.Body.Close()
 	}
 	if open := p.metric("bimetal_gateway_http_connections "); open != 5 { // one is that of start
 		t.Errorf("%v stand", open)
@@ -133,23 +109,20 @@ func TestConnectionsOfBothKindsAndProtocolsAreCounted(t *testing.T) {
 
 func TestPassedConnectionsAreToldToLeaveWhenTheGatewayDrains(t *testing.T) {
 	p := start(t, 1, func(c *config.Config) { c.PassedListen = fdpass.Any })
-	to := p.PassedAddress()
-	at := passing(t, to)
-	c := stand(t, at)
-	c.mustAsk()
+	at := passing(t, p.PassedAddress())
+	standing := call(t, at)
+	standing.mustAsk(t)
 	p.State().Drain(200 * time.Millisecond)
-	if response := c.mustAsk(); !response.Close {
+	if response := standing.mustAsk(t); !response.Close {
 		t.Error("it was not told to leave")
 	}
-	stand(t, at).mustAsk() // within the delay
+	call(t, at).mustAsk(t) // within the delay
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := p.FinishPublic(ctx, 5*time.Second); err != nil {
 		t.Error(err)
 	}
-	client, accepted := stand(t, at), make(chan error, 1)
-	go func() { accepted <- fdpass.Send(ctx, to, client.Conn.(*net.TCPConn)) }()
-	if err := <-accepted; err == nil {
+	if _, err := call(t, at).ask(); err == nil {
 		t.Error("it takes connections although it has drained")
 	}
 }
