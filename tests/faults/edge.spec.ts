@@ -1,22 +1,18 @@
 // The edge passes the gateways their connections, so its own faults, and theirs, stay where they are. On processes only:
 // in containers it relays.
-import { Agent, get } from 'node:http';
 import { expect, test } from '@jest/globals';
+import { http } from '../../orchestrator/src/process/http.ts';
 import { eventually } from '../support/eventually.ts';
+import { HttpClient } from '../support/http.ts';
 import { useStage } from '../support/platform.ts';
 
 const stage = useStage({ model: { services: { gateway: { replicas: 2 }, example: { omit: true } } } });
 
-/** The status of one GET through the edge. */
-const ask = (agent?: Agent): Promise<number | undefined> =>
-  new Promise((resolve, reject) => {
-    const url = `http://${stage().platform.endpoint('gateway.http')}/v1/cache/default/edge`;
-    get(url, { agent: agent ?? false, timeout: 10_000 }, (answer) => {
-      answer.resume().once('end', () => resolve(answer.statusCode));
-    })
-      .once('timeout', () => reject(new Error('no answer within 10 s')))
-      .once('error', reject);
-  });
+const path = '/v1/cache/default/edge';
+const origin = (): string => `http://${stage().platform.endpoint('gateway.http')}`;
+
+/** One GET over a connection of its own. */
+const ask = () => http(`${origin()}${path}`, { timeoutMs: 10_000 });
 
 /** How many connections each gateway has. */
 const standing = async (): Promise<number[]> =>
@@ -36,7 +32,7 @@ test('a gateway that stands still is passed over, and is sent connections again 
   let slowestMs = 0;
   for (let i = 0; i < 20; i += 1) {
     const begin = performance.now();
-    expect(await ask()).toBe(404);
+    expect(await ask()).toMatchObject({ status: 404 });
     slowestMs = Math.max(slowestMs, performance.now() - begin);
   }
   // The edge waits 1 s for the one that does not answer.
@@ -44,12 +40,12 @@ test('a gateway that stands still is passed over, and is sent connections again 
   expect(slowestMs).toBeLessThan(3_000);
   await gateway.resume();
   await eventually(async () => {
-    const agent = new Agent({ keepAlive: true });
+    const client = new HttpClient(origin());
     try {
-      await Promise.all(Array.from({ length: 8 }, () => ask(agent)));
+      await Promise.all(Array.from({ length: 8 }, () => client.get(path)));
       expect(Math.min(...(await standing()))).toBeGreaterThan(0);
     } finally {
-      agent.destroy();
+      await client.close();
     }
   });
 }, 60_000);
@@ -57,16 +53,16 @@ test('a gateway that stands still is passed over, and is sent connections again 
 test('connections of the gateways outlive the edge', async () => {
   const { platform } = stage();
   const edge = platform.instance('edge-0');
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const client = new HttpClient(origin(), 1);
   try {
-    expect(await ask(agent)).toBe(404);
+    expect(await client.get(path)).toMatchObject({ status: 404 });
     await edge.kill();
-    expect(await ask(agent)).toBe(404);
+    expect(await client.get(path)).toMatchObject({ status: 404 });
     await expect(ask()).rejects.toThrow('ECONNREFUSED');
     await edge.start();
     await platform.wiring.publishRoutes();
-    expect(await ask()).toBe(404);
+    expect(await ask()).toMatchObject({ status: 404 });
   } finally {
-    agent.destroy();
+    await client.close();
   }
 }, 60_000);
