@@ -42,7 +42,7 @@ const startNode = async (...settings: string[]): Promise<{ child: ChildProcess; 
   throw new Error('the node did not start');
 };
 
-const load = async (...args: string[]): Promise<Record<string, number>> => {
+export const load = async (...args: string[]): Promise<Record<string, number>> => {
   const program = join(root, 'target/release/examples/load');
   const { stdout } = await run('taskset', ['-c', loadCore, program, ...args], { timeout: 300_000 });
   return JSON.parse(stdout) as Record<string, number>;
@@ -121,12 +121,17 @@ const rowOf = (side: string, rounds: readonly Round[]): NodeRow => ({
   perServerCpuSecond: figureOf(rounds.map((round) => round.perServerCpuSecond)),
 });
 
-export const measureNode = async (rounds: number, seconds: number, withRedis: boolean): Promise<NodeRow[]> => {
+/** The node and its load, optimised. */
+export const buildNode = async (): Promise<void> => {
   await run(
     'cargo',
     ['build', '--quiet', '--release', '--locked', '-p', 'bimetal-cache', '--bin', 'bimetal-cache', '--example', 'load'],
     { cwd: root },
   );
+};
+
+export const measureNode = async (rounds: number, seconds: number, withRedis: boolean): Promise<NodeRow[]> => {
+  await buildNode();
   const node = await startNode();
   const folder = await mkdtemp(join(tmpdir(), 'bimetal-bench-'));
   const redis = withRedis ? await startRedis(folder) : undefined;

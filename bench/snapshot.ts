@@ -2,20 +2,21 @@
 // its log; from SIGTERM to its end, and from its start to readiness, is what an operator waits.
 //
 //   node bench/snapshot.ts [--rounds 5]
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
+import { waitUntilReady } from '../orchestrator/src/drivers/health.ts';
 import { figureOf } from './measure.ts';
+import { buildNode, load } from './node.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' } } });
 const rounds = Number(values.rounds);
 const entries = 1_000_000;
 const root = resolve(import.meta.dirname, '..');
-const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'bimetal-snapshot-'));
 
 interface Line {
@@ -38,27 +39,21 @@ const startNode = () => {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   children.add(child.once('exit', () => children.delete(child)));
-  const seen = new Map<string, Line>();
-  const waiting = new Map<string, (line: Line) => void>();
+  const lines = new Map<string, PromiseWithResolvers<Line>>();
+  const lineOf = (msg: string): PromiseWithResolvers<Line> => {
+    const line = lines.get(msg) ?? Promise.withResolvers<Line>();
+    lines.set(msg, line);
+    return line;
+  };
   createInterface({ input: child.stdout }).on('line', (text) => {
     const line: Line = JSON.parse(text);
-    seen.set(line.msg, line);
-    waiting.get(line.msg)?.(line);
+    lineOf(line.msg).resolve(line);
   });
-  const said = async (msg: string): Promise<Line> => {
-    const { promise, resolve: found } = Promise.withResolvers<Line>();
-    waiting.set(msg, found);
-    const line = seen.get(msg);
-    if (line) found(line);
-    return promise;
-  };
+  const said = (msg: string): Promise<Line> => lineOf(msg).promise;
   const ready = async (): Promise<number> => {
     const { addresses } = await said('listening');
-    const isReady = () =>
-      fetch(`http://${addresses.admin}/readyz`)
-        .then(({ ok }) => ok)
-        .catch(() => false);
-    while (!(await isReady())) await new Promise((done) => setTimeout(done, 5));
+    if (!(await waitUntilReady(`http://${addresses.admin}`, AbortSignal.timeout(30_000))))
+      throw new Error('the node is not ready after 30 s');
     return performance.now() - begin;
   };
   const end = async (): Promise<number> => {
@@ -70,8 +65,7 @@ const startNode = () => {
   return { pid: String(child.pid), said, ready, end };
 };
 
-const build = ['build', '--quiet', '--release', '--locked', '-p', 'bimetal-cache', '--bin', 'bimetal-cache'];
-await run('cargo', [...build, '--example', 'load'], { cwd: root });
+await buildNode();
 const found = { write: [] as number[], end: [] as number[], load: [] as number[], ready: [] as number[] };
 let bytes = 0;
 try {
@@ -79,8 +73,7 @@ try {
     const former = startNode();
     await former.ready();
     const { addresses } = await former.said('listening');
-    const load = ['--address', addresses.grpc, '--pid', former.pid, '--mode', 'fill', '--entries', String(entries)];
-    await run(join(root, 'target/release/examples/load'), load, { timeout: 300_000 });
+    await load('--address', addresses.grpc, '--pid', former.pid, '--mode', 'fill', '--entries', String(entries));
     found.end.push(await former.end());
     const written = await former.said('snapshot written');
     const next = startNode();
