@@ -94,3 +94,17 @@ func TestATargetThatNeverTakesIsGivenUp(t *testing.T) {
 		t.Errorf("%v after %v", err, took)
 	}
 }
+
+func TestWhatASlowTargetHoldsIsEndedAlsoWhenItIsATargetNoLonger(t *testing.T) {
+	silent := passable(t)
+	p := start(t, 100, route("r", silent.Address()))
+	c := dial(t, p.address("r"))
+	eventually(t, "the edge to wait for an answer", func() bool {
+		_, metrics := p.admin("/metrics")
+		return strings.Contains(metrics, `bimetal_edge_connections{route="r"} 1`+"\n")
+	})
+	p.set(route("r"))
+	if err := c.end(); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+}
